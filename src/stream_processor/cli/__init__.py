@@ -1,0 +1,1 @@
+"""A person at a terminal: one small module per verb."""

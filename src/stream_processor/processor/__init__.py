@@ -1,0 +1,1 @@
+"""The pure kernel: plan, decode, parse, normalise, route."""

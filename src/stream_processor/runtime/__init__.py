@@ -1,0 +1,1 @@
+"""Who drives, and the clients of the outside world."""
