@@ -4,6 +4,7 @@ The question to ask at each branch: retry, stop, or dead-letter?
 
     StreamProcessorError
     |-- ConfigurationError        stop, exit 2: a person must edit a file or a variable
+    |   |-- StoreRefused          stop, exit 2: a store without conditional create
     |   `-- TableRefused          stop, exit 2: a table we must not write, before anything is written
     |-- Unavailable               retry: pause, not-ready, try again with jitter; exit 3 at start
     |   |-- BrokerUnavailable
@@ -46,6 +47,10 @@ class ConfigurationError(StreamProcessorError):
     """A file, a flag or a variable is wrong. Stop; a person must edit it."""
 
     exit_code = 2
+
+
+class StoreRefused(ConfigurationError):
+    """The object store does not enforce conditional create, on which exactly-once stands."""
 
 
 class TableRefused(ConfigurationError):
