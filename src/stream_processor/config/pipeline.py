@@ -1,143 +1,240 @@
 """The pipeline file as typed, frozen values. It holds exactly the keys that work.
 
-Made by `runtime.config_loader`, which resolves references and reports every error with its place;
-the JSON Schema of editors is generated from these classes.
+Made by `runtime.config_loader`, which resolves references and reports every error with its place.
+The text below each key is its documentation: the JSON Schema of editors and the reference page are
+generated from it. Rules that concern more than one key are in `config.rules`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from stream_processor.config.units import Duration, Size
-
-Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")]
+from stream_processor.config.values import (
+    Flag,
+    Folder,
+    Identifier,
+    Names,
+    Text,
+    TextMap,
+    Whole,
+)
 
 
 class Model(BaseModel):
     """Strict and frozen: an unknown key is an error, a value never changes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
 
 class Security(Model):
     """How to speak to a protected Kafka."""
 
     protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """Whether the connection is encrypted (SSL) and whether we log in (SASL)."""
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = None
+    """How we log in; needed with a SASL protocol. Settings of OAUTHBEARER go to `properties`."""
     username: str | None = None
+    """User name for PLAIN and SCRAM."""
     password: SecretStr | None = None
+    """Password for PLAIN and SCRAM. Best written `${file:/run/secrets/kafka_password}`."""
     ca_file: str | None = None
+    """PEM file of the authority that signed the brokers' certificates; the system's if absent."""
     certificate_file: str | None = None
+    """PEM file of our own certificate (mutual TLS); together with `key_file`."""
     key_file: str | None = None
+    """PEM file of our own private key."""
     key_password: SecretStr | None = None
+    """Password of `key_file`, where it has one."""
 
 
 class KafkaSource(Model):
-    """Topics to read."""
+    """Which Kafka topics to read, and how."""
 
-    bootstrap_servers: str
-    topics: tuple[str, ...] = ()
+    bootstrap_servers: Text
+    """Brokers to ask first: `host:port`, several with commas."""
+    topics: Names = ()
+    """Topics to read: a list, or one text with commas. Either this or `topics_regex`."""
     topics_regex: str | None = None
-    group_id: str | None = None
-    start: str = "earliest"  # earliest | latest | an RFC 3339 timestamp
+    """Read every topic whose name matches, also those created later. Begins with `^`."""
+    group_id: Text | None = None
+    """Consumer group; the pipeline's id if absent. Lag tools find our offsets there."""
+    start: str = "earliest"
+    """Where a partition begins that the table does not know: `earliest`, `latest`, or an RFC 3339
+    time. It is resolved once and written down; afterwards the table alone knows the position."""
     topic_identity: Literal["id", "name"] = "id"
+    """Tell topics apart by Kafka's topic id, or by `name` for brokers that have no ids: then a
+    topic that is deleted and created again is not noticed."""
     security: Security = Security()
-    properties: dict[str, str] = Field(default_factory=dict)
+    """Encryption and login."""
+    properties: TextMap = Field(default_factory=dict)
+    """Further settings of librdkafka, passed on as they are, except those that would break the
+    promise of exactly once."""
 
 
 class SourceConfig(Model):
     """Where events enter."""
 
     kafka: KafkaSource
+    """Kafka."""
 
 
 class SchemaConfig(Model):
     """What an event means."""
 
-    file: str
+    file: Text
+    """The schema file, relative to the pipeline file."""
     unknown_fields: Literal["rescue", "drop", "reject"] = "rescue"
+    """Fields that the schema does not name: kept beside the row in `_rescued`, left out, or
+    dead-lettered."""
     coerce: Literal["safe", "strict"] = "safe"
+    """`safe` takes `"12"` for a number where nothing is lost; `strict` takes numbers only."""
 
 
 class CommitConfig(Model):
     """When a batch becomes durable: whichever limit is met first."""
 
     every: Duration = Duration(10)
-    max_records: int = Field(default=250_000, ge=1)
+    """Age of the oldest event of a batch. Shorter: fresher rows, more and smaller files."""
+    max_records: Whole = Field(default=250_000, ge=1, le=10_000_000)
+    """Number of events of a batch."""
     max_bytes: Size = Size(64 * 2**20)
+    """Size of the events of a batch."""
 
 
 class StorageConfig(Model):
-    """The object store behind an `s3://` table; empty for a local folder."""
+    """The object store behind an `s3://` table; unused for a local folder."""
 
     endpoint: str | None = None
+    """Address of MinIO or another S3-compatible store; AWS if absent."""
     region: str | None = None
+    """Region; `us-east-1` if absent, which MinIO takes."""
     access_key_id: SecretStr | None = None
+    """Access key; together with `secret_access_key`."""
     secret_access_key: SecretStr | None = None
-    allow_http: bool = False
+    """Secret key. Best written `${file:/run/secrets/s3_secret}`."""
+    allow_http: Flag = False
+    """Speak without encryption. True by itself where the endpoint begins with `http://`."""
     ca_file: str | None = None
-    options: dict[str, str] = Field(default_factory=dict)
+    """PEM file of the authority that signed the store's certificate; the system's if absent."""
+    options: TextMap = Field(default_factory=dict)
+    """Further options of the object store, passed on as they are, except those that would make
+    commits unsafe."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _infer_http(cls, data: Any) -> Any:
+        endpoint = data.get("endpoint") if isinstance(data, dict) else None
+        if isinstance(endpoint, str) and endpoint.startswith("http://"):
+            return {"allow_http": True, **data}
+        return data
 
 
 class DeltaSink(Model):
-    """The table of valid rows."""
+    """The Delta table of valid rows."""
 
-    table: str
+    table: Folder
+    """`s3://bucket/prefix`, or a local folder relative to where the program is started. Created
+    from the schema where it does not exist."""
     mode: Literal["append"] = "append"
-    partition_by: tuple[str, ...] = ()
-    properties: dict[str, str] = Field(default_factory=dict)
+    """Every event becomes a row of its own."""
+    partition_by: tuple[Text, ...] = ()
+    """Partition columns: a column, or `date(column)` of a timestamp, which adds `column_date`."""
+    properties: TextMap = Field(default_factory=dict)
+    """Delta table properties, set when the table is created."""
     metadata: tuple[Literal["key", "headers"], ...] = ()
+    """Keep Kafka's key and headers as the columns `_kafka_key` and `_kafka_headers` too."""
     commit: CommitConfig = CommitConfig()
+    """When a batch becomes durable."""
     storage: StorageConfig = StorageConfig()
+    """The object store."""
 
 
 class SinkConfig(Model):
     """Where rows leave."""
 
     delta: DeltaSink
+    """A Delta table."""
 
 
 class DeadLetterConfig(Model):
-    """The table of dead letters; `<table>__dlq` in the same store unless named."""
+    """The Delta table of events that could not become rows."""
 
-    table: str | None = None
+    table: Folder | None = None
+    """Where it is; the name of the data table with `__dlq` if absent."""
     storage: StorageConfig | None = None
-    preview_mask: tuple[str, ...] = ()
+    """Its object store; that of the data table if absent."""
+    preview_mask: tuple[Text, ...] = ()
+    """Fields (dotted paths) whose values are hidden in previews and messages. The exact bytes of
+    the event are kept all the same."""
 
 
 class EngineConfig(Model):
     """Bounds of the process."""
 
     memory_limit: Size = Size(512 * 2**20)
+    """Memory for events on their way; fetching pauses where it is used up."""
     drain_timeout: Duration = Duration(30)
+    """How long a stop may take to finish the batch at hand."""
 
 
 class ObservabilityConfig(Model):
     """What the outside can see."""
 
     listen: str | None = None
+    """`host:port` for `/livez`, `/readyz` and `/metrics`; nothing listens if absent."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important log lines that are written."""
 
 
 class Pipeline(Model):
     """One stream: Kafka topics to a Delta table and its dead letters."""
 
     version: Literal[1]
-    name: str
+    """Version of this file format: `1`."""
+    name: Text
+    """What people call it; may change."""
     id: Identifier | None = None
+    """Its identity in the tables, never to change; the name if absent."""
     source: SourceConfig
+    """Where events enter."""
     schema_: SchemaConfig = Field(alias="schema")
+    """What an event means."""
     sink: SinkConfig
+    """Where rows leave."""
     dlq: DeadLetterConfig = DeadLetterConfig()
+    """The dead letters."""
     max_record_bytes: Size = Size(2**20)
-    max_depth: int = Field(default=128, ge=1, le=128)
+    """A larger event is a dead letter, of which the first 64 KiB are kept."""
+    max_depth: Annotated[Whole, Field(ge=1, le=128)] = 128
+    """An event that is nested deeper is a dead letter."""
     tombstone: Literal["dead_letter", "skip"] = "dead_letter"
+    """What to do with an event that has a key and no value: keep it as evidence, or count it."""
     engine: EngineConfig = EngineConfig()
+    """Bounds of the process."""
     observability: ObservabilityConfig = ObservabilityConfig()
+    """What the outside can see."""
 
     @property
     def pipeline_id(self) -> str:
         """The identity in the tables: `id`, or `name` where none is set."""
         return self.id or self.name
+
+    @property
+    def group_id(self) -> str:
+        """The consumer group: as set, or the pipeline's identity."""
+        return self.source.kafka.group_id or self.pipeline_id
+
+    @property
+    def dead_letter_table(self) -> str:
+        """Where the dead letters go: as set, or beside the data table."""
+        return self.dlq.table or f"{self.sink.delta.table}__dlq"
+
+    @property
+    def dead_letter_storage(self) -> StorageConfig:
+        """The store of the dead letters: as set, or that of the data table."""
+        return self.dlq.storage or self.sink.delta.storage

@@ -1,0 +1,101 @@
+"""The scalar types of the models: how text from a file, a variable or a flag becomes a value.
+
+A value that is written in a file must have its type there (`5`, not `"5"`). A value that came
+through a reference or a flag is text by nature: it is marked as `ReferencedText` by the loader, and
+the type of its place decides what it becomes.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints
+
+MASK = "***"
+
+_SECRET_WORDS = re.compile(
+    r"pass(?:word|wd|phrase)|secret|token|credential|(?<!public.)key|jaas|\bpem\b", re.IGNORECASE
+)
+_NOT_SECRET = re.compile(
+    r"key[._-]?file|key\.location|key\.(?:de)?serializer|token\.endpoint\.url", re.IGNORECASE
+)
+
+
+class ReferencedText(str):
+    """Text that came through `${...}` or a flag; only the loader makes it."""
+
+    __slots__ = ()
+
+
+def looks_secret(name: str) -> bool:
+    """Say whether a setting of this name may hold a secret, judged by the words in it.
+
+    Asked before anything is shown: by the models' repr, by `config show`, and by error messages.
+    It errs towards yes: a path that is shown as `***` costs less than a password that is shown.
+    """
+    return _SECRET_WORDS.search(_NOT_SECRET.sub("", name)) is not None
+
+
+class Settings(dict[str, str]):
+    """Raw client settings, name to text. Its repr masks what looks secret."""
+
+    def __repr__(self) -> str:
+        return repr({key: MASK if looks_secret(key) else value for key, value in self.items()})
+
+    __str__ = __repr__
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, ReferencedText) and re.fullmatch(r"-?[0-9]{1,18}", value):
+        return int(value)
+    return value
+
+
+def _flag(value: Any) -> Any:
+    if isinstance(value, ReferencedText):
+        return {"true": True, "false": False}.get(value, value)
+    return value
+
+
+def _names(value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(","))
+    return value
+
+
+def _texts(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {key: _plain(item) for key, item in value.items()}
+
+
+def _plain(value: Any) -> Any:
+    """`65536` and `true` need no quotes: a client wants their text, and there is only one."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, Decimal) and "E" not in str(value):
+        return str(value)
+    return value
+
+
+def _masked(value: Settings, info: Any) -> dict[str, str]:
+    if info.mode == "python":
+        return value
+    return {key: MASK if looks_secret(key) else text for key, text in value.items()}
+
+
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")]
+Text = Annotated[str, StringConstraints(min_length=1)]
+Whole = Annotated[int, BeforeValidator(_whole)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
+Names = Annotated[tuple[Text, ...], BeforeValidator(_names)]
+"""A list, or one text with commas, so that a variable can hold it: `topics: "${KAFKA_TOPICS}"`."""
+TextMap = Annotated[
+    dict[str, str], BeforeValidator(_texts), AfterValidator(Settings), PlainSerializer(_masked)
+]
+Folder = Annotated[Text, AfterValidator(lambda text: text.rstrip("/") or "/")]
+"""A local folder or `s3://bucket/prefix`, without a slash at the end."""
