@@ -109,6 +109,17 @@ class StartAt:
     held_back: frozenset[int] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """What a person decided for this run when the world is not what the table remembers."""
+
+    accept_gap: bool = False
+    accept_rewind: bool = False
+    accept_recreated: frozenset[str] = frozenset()
+    reset: bool = False
+    adopt: bool = False
+
+
 class Source(Protocol):
     """Where events enter. Used by one thread only: the engine's."""
 
@@ -121,7 +132,10 @@ class Source(Protocol):
         """
 
     def commit(self, upto: Offsets) -> None:
-        """Tell Kafka's group how far the tables are [B5]: a hint for lag tools. Never raises."""
+        """Tell Kafka's group how far the tables are [B5]: a hint for lag tools. Never raises.
+
+        The one method that `settle` may call from the thread that commits.
+        """
 
     def assignment(self) -> frozenset[Partition]:
         """The partitions that are ours now, each with its bare topic id (no `~` suffix)."""
@@ -143,7 +157,7 @@ class Source(Protocol):
         """
 
     def keep_alive(self) -> None:
-        """Serve the group without taking records, while a commit is in flight; may raise as poll."""
+        """Serve the group but take no records, while a commit is in flight; may raise as poll."""
 
     def close(self) -> None:
         """Leave the group. Idempotent."""
@@ -191,7 +205,7 @@ class DeadLetterSink(Sink, Protocol):
     """The sink of dead letters: evidence first. A batch without dead letters commits nothing."""
 
     def held_offsets(self, since: Mapping[Partition, int]) -> Mapping[Partition, frozenset[int]]:
-        """The offsets >= since[p] that the table already holds, at the base of the claim [A4, K]."""
+        """The offsets >= since[p] that the table holds at the base of the claim [A4, K]."""
 
 
 class ObjectStore(Protocol):

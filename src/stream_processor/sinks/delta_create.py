@@ -1,0 +1,201 @@
+"""Opens or creates a Delta table of ours, and refuses one that we must not write.
+
+Creation is two commits, because the Delta library takes no foreign property at creation: a table
+without owner, rows and `txn` is the rest of a crash between them, and ours to finish.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
+
+from stream_processor.errors import TableRefused
+from stream_processor.sinks.delta_errors import mapped
+
+FORMAT = 1
+"""Version of what we write into commits and ids; a newer one is refused, an older one continued."""
+
+OWNER_PROPERTY = "stream_processor.pipeline"
+FORMAT_PROPERTY = "stream_processor.format"
+
+# Reading txn entries replays the log since the last checkpoint, so they must stay few.
+_CHECKPOINT_EVERY = "20"
+# What our writer itself keeps; any other writer feature stops us before the first write.
+_FEATURES_KEPT = frozenset({"appendOnly", "invariants", "checkConstraints", "changeDataFeed"})
+_DAY_SECONDS = 86_400
+_INTERVAL_SECONDS = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
+_STATISTICS_COLUMNS_MAX = 32
+
+
+@dataclass(frozen=True, slots=True)
+class TableSpec:
+    """What a table of ours looks like. Made by the composition root.
+
+    `uri` is a folder or `s3://bucket/prefix`; `options` are the Delta library's storage options
+    (they hold secrets, so they are never shown). `schema` metadata `comment` becomes the comment.
+    """
+
+    uri: str
+    schema: pa.Schema
+    pipeline_id: str
+    partition_by: tuple[str, ...] = ()
+    properties: Mapping[str, str] = field(default_factory=dict)
+    description: str = ""
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def load(spec: TableSpec) -> DeltaTable | None:
+    """The table at its head, or None when there is none yet. Raises `Unavailable`."""
+    with mapped(spec.uri, "opening"):
+        try:
+            return DeltaTable(spec.uri, storage_options=dict(spec.options))
+        except TableNotFoundError:
+            return None
+
+
+def create(spec: TableSpec) -> DeltaTable:
+    """Make the table; when another process is faster, the one that it made."""
+    configuration = {
+        "delta.checkpointInterval": _CHECKPOINT_EVERY,
+        # Cleaning the log would destroy evidence before maintenance has folded it (a.8, rule 13).
+        "delta.enableExpiredLogCleanup": "false",
+        "delta.dataSkippingStatsColumns": ",".join(_statistics_columns(spec.schema)),
+        **spec.properties,
+    }
+    with mapped(spec.uri, "creating"):
+        return DeltaTable.create(
+            spec.uri,
+            schema=spec.schema,
+            mode="ignore",
+            partition_by=list(spec.partition_by),
+            description=spec.description or None,
+            configuration=configuration,
+            storage_options=dict(spec.options),
+        )
+
+
+def own(spec: TableSpec, table: DeltaTable) -> None:
+    """Write the owner into the table's properties; the handle is then at that version."""
+    with mapped(spec.uri, "taking over"):
+        table.alter.set_table_properties(
+            {OWNER_PROPERTY: spec.pipeline_id, FORMAT_PROPERTY: str(FORMAT)},
+            raise_if_not_exists=False,
+        )
+
+
+def owner(table: DeltaTable) -> str | None:
+    """The pipeline that the table belongs to, None when nobody has written one."""
+    return table.metadata().configuration.get(OWNER_PROPERTY)
+
+
+def is_empty(table: DeltaTable) -> bool:
+    """Whether no file is in the table now."""
+    return not table.file_uris()
+
+
+def refuse_unless_writable(spec: TableSpec, table: DeltaTable) -> None:
+    """Raise `TableRefused` for whatever we could not honour, before anything is written."""
+    for complaint, hint in _complaints(spec, table):
+        raise TableRefused(f"{spec.uri} {complaint}", hint=hint)
+
+
+def _complaints(spec: TableSpec, table: DeltaTable) -> Iterator[tuple[str, str]]:
+    configuration = table.metadata().configuration
+    found = configuration.get(OWNER_PROPERTY)
+    if found is not None and found != spec.pipeline_id:
+        yield (
+            f"belongs to the pipeline {found!r}, not to {spec.pipeline_id!r}",
+            "use another table, or set `id` in the pipeline file if this pipeline was renamed",
+        )
+    if int(configuration.get(FORMAT_PROPERTY, "1")) > FORMAT:
+        yield (
+            f"was written in format {configuration[FORMAT_PROPERTY]}, newer than {FORMAT}",
+            "update stream-processor",
+        )
+    yield from _unsafe_settings(configuration)
+    features = set(table.protocol().writer_features or ()) - _FEATURES_KEPT
+    if features:
+        yield (
+            f"has the table feature {', '.join(sorted(features))}, which this writer cannot keep",
+            "remove the feature or use another table",
+        )
+    yield from _schema_differences(spec, table)
+
+
+def _unsafe_settings(configuration: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
+    constraints = [key for key in configuration if key.startswith("delta.constraints.")]
+    if constraints:
+        yield (
+            f"has a CHECK constraint ({constraints[0].removeprefix('delta.constraints.')})",
+            "drop the constraint: a single bad row would stop every batch",
+        )
+    if "delta.setTransactionRetentionDuration" in configuration:
+        yield (
+            "lets transaction ids expire (delta.setTransactionRetentionDuration)",
+            "unset it: the table would forget which offsets it holds",
+        )
+    retention = configuration.get("delta.logRetentionDuration")
+    if retention and interval_seconds(retention) < _DAY_SECONDS:
+        yield (
+            f"keeps its log for {retention} only",
+            "set delta.logRetentionDuration to at least 1 day: a delayed write must meet its entry",
+        )
+
+
+def _schema_differences(spec: TableSpec, table: DeltaTable) -> Iterator[tuple[str, str]]:
+    there = {field.name: field for field in pa.schema(table.schema().to_arrow())}
+    for wanted in spec.schema:
+        found = there.pop(wanted.name, None)
+        if found is None:
+            yield (
+                f"has no column {wanted.name!r}",
+                f"add it: {wanted.name} {wanted.type}, nullable",
+            )
+        elif not _same_type(found.type, wanted.type):
+            yield (
+                f"has the column {wanted.name!r} as {found.type}, the schema file as {wanted.type}",
+                "use the table's type, or a new column",
+            )
+    for name, extra in there.items():
+        if not extra.nullable:
+            yield (
+                f"has the column {name!r} NOT NULL, which the schema file does not fill",
+                "add it",
+            )
+    if tuple(table.metadata().partition_columns) != spec.partition_by:
+        yield (
+            f"is partitioned by {list(table.metadata().partition_columns)}",
+            f"set partition_by so, instead of {list(spec.partition_by)}, or use another table",
+        )
+
+
+def _same_type(found: pa.DataType, wanted: pa.DataType) -> bool:
+    """Delta has fewer types than Arrow: a table gives back what it made of ours."""
+    return str(found).replace("element:", "item:").replace(" not null", "") == str(wanted).replace(
+        "element:", "item:"
+    ).replace(" not null", "")
+
+
+def _statistics_columns(schema: pa.Schema) -> list[str]:
+    """Minimum and maximum only where people filter: they cost memory for every active file."""
+    useful = [
+        field.name
+        for field in schema
+        if not pa.types.is_nested(field.type)
+        and not pa.types.is_binary(field.type)
+        and field.name not in ("_rescued", "message", "value_preview", "value_sha256")
+    ]
+    coordinates = [name for name in useful if name.startswith("_kafka_") or name == "offset"]
+    first = [name for name in useful if name not in coordinates]
+    return [*first[: _STATISTICS_COLUMNS_MAX - len(coordinates)], *coordinates]
+
+
+def interval_seconds(text: str) -> float:
+    """Seconds of Delta's `interval 30 days`; units below a minute or unknown count as nothing."""
+    match = re.search(r"(\d+)\s+(minute|hour|day|week)s?", text.lower())
+    return int(match[1]) * _INTERVAL_SECONDS[match[2]] if match else 0.0

@@ -1,0 +1,79 @@
+"""What the Delta library raises, as our errors: most specific first, nothing foreign gets through.
+
+After an exception in a commit its outcome is unknown: it may have landed. So each of these sends
+the engine back to ON ASSIGN, where the table itself says what happened (commit protocol, a.5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from deltalake.exceptions import CommitFailedError, DeltaError, DeltaProtocolError
+
+from stream_processor.errors import (
+    CredentialsRejected,
+    Fenced,
+    StoreUnavailable,
+    StreamProcessorError,
+    TableRefused,
+)
+
+_REJECTED = re.compile(
+    r"AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken"
+    r"|RequestTimeTooSkewed|\b40[13]\b|Forbidden|Unauthorized"
+)
+_FULL = re.compile(r"StorageFull|No space left|\b507\b|QuotaExceeded")
+_MISSING = re.compile(r"NoSuchBucket|bucket does not exist", re.IGNORECASE)
+
+
+@contextmanager
+def mapped(table: str, doing: str) -> Iterator[None]:
+    """Run one call of the Delta library on `table`; raise only `StreamProcessorError`s.
+
+    `table` is its address without credentials, `doing` completes "while ...".
+    """
+    try:
+        yield
+    except StreamProcessorError:
+        raise
+    except CommitFailedError as error:
+        raise Fenced(
+            f"another writer was faster while {doing} {table}",
+            hint="the table decides what is durable; this process reads it and goes on",
+        ) from error
+    except DeltaProtocolError as error:
+        raise TableRefused(
+            f"{table} needs a table feature that this version cannot honour",
+            hint="`status` names the table's features; remove the feature or use another table",
+        ) from error
+    except (DeltaError, OSError) as error:
+        raise _unavailable(str(error), table, doing) from error
+
+
+def _unavailable(text: str, table: str, doing: str) -> StreamProcessorError:
+    """The kind is in the text only: the library raises `OSError` for everything of the store."""
+    if "RequestTimeTooSkewed" in text:
+        return CredentialsRejected(
+            f"the store refused a request while {doing} {table}: the clocks differ too much",
+            hint="set this machine's clock (NTP)",
+        )
+    if _REJECTED.search(text):
+        return CredentialsRejected(
+            f"the store refused the credentials while {doing} {table}",
+            hint="check the access key, its secret and its rights on the bucket",
+        )
+    if _FULL.search(text):
+        return StoreUnavailable(
+            f"the store is full while {doing} {table}", hint="free space; this goes on by itself"
+        )
+    if _MISSING.search(text):
+        return StoreUnavailable(
+            f"the bucket of {table} does not exist",
+            hint="create the bucket; this goes on by itself",
+        )
+    return StoreUnavailable(
+        f"the store did not answer as it should while {doing} {table}",
+        hint="check that it runs and can be reached; this goes on by itself",
+    )

@@ -1,0 +1,71 @@
+"""The names under which a Delta table remembers one pipeline (commit protocol, a.1).
+
+    <pipeline id>/<topic id>/<partition>           next offset to process
+    <pipeline id>/<topic id>/<partition>#epoch     how often its owner changed
+    <pipeline id>/<topic id>/<partition>#start     where it began
+    <pipeline id>/<topic id>/<partition>#holes     offsets that Kafka never delivered
+    <pipeline id>/<topic id>/<partition>#skipped   events left out by rule
+    <pipeline id>/<topic id>/<partition>#expired   rows removed by our own retention
+    <pipeline id>/<topic id>#name=<topic>          this name's n-th incarnation, from 1
+
+Each is an app id of Delta's `txn` action, and its version is the number. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from stream_processor.ports import Memory, Partition, Position
+
+_COUNTERS = ("start", "holes", "skipped", "expired")
+_UNKNOWN = Position(next_offset=-1)
+
+
+def app(pipeline_id: str, partition: Partition) -> str:
+    """The id of the next offset of one partition; the same text in both tables."""
+    identity, number = partition.key
+    return f"{pipeline_id}/{identity}/{number}"
+
+
+def numbers(position: Position) -> dict[str, int]:
+    """Everything that a position is made of, by the suffix of its id."""
+    return {
+        "": position.next_offset,
+        "#epoch": position.epoch,
+        **{f"#{counter}": getattr(position, counter) for counter in _COUNTERS},
+    }
+
+
+def topic_txn(pipeline_id: str, partition: Partition, incarnation: int) -> dict[str, int]:
+    """The id that ties a topic's name to its Kafka id; nothing where the name is the identity."""
+    if partition.topic_id is None:
+        return {}
+    return {f"{pipeline_id}/{bare(partition.topic_id)}#name={partition.topic}": incarnation}
+
+
+def bare(topic_id: str) -> str:
+    """Kafka's own topic id, without the `~n` of an accepted rewind."""
+    return topic_id.partition("~")[0]
+
+
+def read(pipeline_id: str, txns: Mapping[str, int]) -> Memory:
+    """Turn the `txn` entries of a table into what it remembers of this pipeline."""
+    positions: dict[tuple[str, int], Position] = {}
+    topics: dict[str, list[tuple[int, str]]] = {}
+    for app_id, version in txns.items():
+        owner, _, rest = app_id.partition("/")
+        if owner != pipeline_id:
+            continue
+        path, _, attribute = rest.partition("#")
+        if attribute.startswith("name="):
+            topics.setdefault(attribute.removeprefix("name="), []).append((version, path))
+            continue
+        identity, _, number = path.rpartition("/")
+        key = (identity, int(number))
+        attribute = attribute or "next_offset"
+        positions[key] = replace(positions.get(key, _UNKNOWN), **{attribute: version})
+    return Memory(
+        positions={key: known for key, known in positions.items() if known.next_offset >= 0},
+        topics={name: tuple(tid for _, tid in sorted(found)) for name, found in topics.items()},
+    )

@@ -1,0 +1,50 @@
+"""Notices that a table was restored to an older version since our last commit.
+
+RESTORE takes rows back but not the `txn` entries (delta-io/delta issue 1813), so the offsets
+between would be lost without a word.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from stream_processor.errors import TableRewound
+from stream_processor.ports import ObjectStore
+from stream_processor.sinks import delta_log
+from stream_processor.sinks.delta_log import Commit
+
+
+def restored_version(store: ObjectStore, head: int) -> int | None:
+    """The version that the table was restored to after our newest commit, or None.
+
+    Walks back from the head to the first commit that is ours; usually that is the head itself.
+    """
+    for commit in delta_log.commits_backwards(store, head):
+        if "stream_processor" in commit.info:
+            return None
+        if commit.operation == "RESTORE":
+            return _target(store, commit)
+    return None
+
+
+def _target(store: ObjectStore, restore: Commit) -> int:
+    parameters = restore.info.get("operationParameters", {})
+    version = parameters.get("version")
+    if version is not None:
+        return int(version)
+    moment = parameters.get("datetime") or parameters.get("timestamp")
+    if moment is not None:
+        limit_ms = _milliseconds(moment)
+        for commit in delta_log.commits_backwards(store, restore.version - 1):
+            if int(commit.info.get("timestamp", 0)) <= limit_ms:
+                return commit.version
+    raise TableRewound(
+        "the table was restored to a version that its log does not name",
+        hint="restore it again by version number, then use `run --accept-rewind`",
+    )
+
+
+def _milliseconds(moment: str | int) -> int:
+    if str(moment).isdigit():
+        return int(moment)
+    return int(datetime.fromisoformat(str(moment)).timestamp() * 1000)

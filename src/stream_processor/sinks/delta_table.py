@@ -1,0 +1,268 @@
+"""One Delta table whose rows and offsets are committed together, held against every other writer.
+
+The heart of the commit protocol (docs/explanation/commit-protocol.md): a write on a held handle,
+with the `txn` ids of all owned partitions, succeeds if and only if nobody has committed anything
+for them since the handle's version. So the handle is the lock, and never refreshed in place.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+from deltalake import (
+    CommitProperties,
+    DeltaTable,
+    PostCommitHookProperties,
+    Transaction,
+    WriterProperties,
+    write_deltalake,
+)
+
+from stream_processor.errors import (
+    Fenced,
+    InternalError,
+    TableRefused,
+    TableReplaced,
+    TableRewound,
+)
+from stream_processor.ports import (
+    Decisions,
+    KillPoint,
+    Memory,
+    ObjectStore,
+    Partition,
+    Position,
+    never,
+)
+from stream_processor.sinks import delta_ids, delta_log
+from stream_processor.sinks.delta_create import (
+    FORMAT,
+    TableSpec,
+    create,
+    is_empty,
+    load,
+    own,
+    owner,
+    refuse_unless_writable,
+)
+from stream_processor.sinks.delta_errors import mapped
+from stream_processor.sinks.delta_restore import restored_version
+
+# The library's loop over conflicting versions has no pause, so it is short; ours has jitter.
+_COMMIT_RETRIES = 15
+_WRITER = WriterProperties(compression="SNAPPY", max_row_group_size=250_000)
+
+
+class FencedTable:
+    """A table, the version of our last own commit on it (the base), and what we own there.
+
+    State: the base handle, what it remembered, the owned positions. Used by one thread at a time.
+    """
+
+    def __init__(
+        self,
+        spec: TableSpec,
+        store: ObjectStore,
+        *,
+        name: str,
+        decisions: Decisions,
+        kill_point: KillPoint = never,
+    ) -> None:
+        self.spec = spec
+        self.name = name
+        self._store = store
+        self._decisions = decisions
+        self._kill_point = kill_point
+        self._writer_id = uuid.uuid4().hex
+        self._table_id: str | None = None
+        self._base: DeltaTable | None = None
+        self._owned: dict[Partition, Position] = {}
+        self._memory = Memory({})
+        self._moved: Mapping[tuple[str, int], Position] = {}
+
+    @property
+    def base(self) -> DeltaTable:
+        """The handle of the last fence or own commit. Raises `InternalError` before a claim."""
+        if self._base is None:
+            raise InternalError(f"{self.name}: written before it was claimed")
+        return self._base
+
+    def remembered(self) -> Memory:
+        """Load the head; the base of the next claim [A1]. See `ports.Sink.remembered`."""
+        self._owned = {}
+        self._base = None
+        table = self._open()
+        txns = delta_log.transactions(self._store, table.version())
+        if owner(table) is None:
+            self._take_ownership(table, txns)
+        refuse_unless_writable(self.spec, table)
+        self._pin(table)
+        memory = delta_ids.read(self.spec.pipeline_id, txns)
+        restored = restored_version(self._store, table.version())
+        if restored is not None:
+            memory = self._rewound(memory, restored)
+        self._base = table
+        self._memory = memory
+        return memory
+
+    def claim(
+        self, owned: Collection[Partition], anchors: Mapping[Partition, Position]
+    ) -> Mapping[Partition, Position]:
+        """Fence: a commit without rows that bumps the epoch of every owned partition [A1, A2]."""
+        claimed = {p: self._next_epoch(p, anchors) for p in owned}
+        txns = {
+            f"{self.spec.pipeline_id}/{identity}/{number}{suffix}": version
+            for (identity, number), position in self._moved.items()
+            for suffix, version in delta_ids.numbers(position).items()
+        }
+        for partition, position in {**anchors, **claimed}.items():
+            name = delta_ids.app(self.spec.pipeline_id, partition)
+            numbers = delta_ids.numbers(position)
+            if partition not in anchors:
+                numbers = {suffix: numbers[suffix] for suffix in ("", "#epoch")}
+            txns |= {name + suffix: number for suffix, number in numbers.items()}
+            txns |= self._topic_txn(partition)
+        self._kill_point(f"{self.name}.before_claim")
+        self._commit(None, txns, {"kind": "claim"})
+        self._owned = claimed
+        self._moved = {}
+        self._kill_point(f"{self.name}.after_claim")
+        return dict(claimed)
+
+    def recheck(self) -> None:
+        """Raise `Fenced` when anyone has claimed a partition of ours since our fence [A3]."""
+        ours = {
+            f"{delta_ids.app(self.spec.pipeline_id, partition)}#epoch": position.epoch
+            for partition, position in self._owned.items()
+        }
+        for commit in delta_log.commits_between(self._store, self.base.version()):
+            if any(commit.txns.get(name, epoch) != epoch for name, epoch in ours.items()):
+                raise Fenced(
+                    f"another process claimed the same partitions of {self.spec.uri}",
+                    hint="it takes turns by itself; two processes that are given the same "
+                    "partitions by hand would do this for ever",
+                )
+        self._kill_point(f"{self.name}.rechecked")
+
+    def append(
+        self, rows: pa.Table | None, positions: Mapping[Partition, Position], note: dict[str, Any]
+    ) -> None:
+        """One commit: rows and the new positions, naming every owned partition [B0, B3, B4]."""
+        unknown = positions.keys() - self._owned.keys()
+        if unknown:
+            raise InternalError(
+                f"{self.name}: a batch for partitions that are not owned: {unknown}"
+            )
+        after = self._owned | dict(positions)
+        txns: dict[str, int] = {}
+        for partition, position in after.items():
+            name = delta_ids.app(self.spec.pipeline_id, partition)
+            before = delta_ids.numbers(self._owned[partition])
+            for suffix, number in delta_ids.numbers(position).items():
+                if suffix == "" or number != before[suffix]:
+                    txns[name + suffix] = number
+        self._kill_point(f"{self.name}.before_commit")
+        self._commit(rows, txns, {"kind": "batch", **note})
+        self._owned = after
+        self._kill_point(f"{self.name}.after_commit")
+
+    def owned(self) -> Mapping[Partition, Position]:
+        """What we own, at the positions of the base."""
+        return dict(self._owned)
+
+    def close(self) -> None:
+        """Drop the handle."""
+        self._base = None
+        self._owned = {}
+
+    def _open(self) -> DeltaTable:
+        table = load(self.spec)
+        if table is not None:
+            return table
+        if self._table_id is not None:
+            raise TableReplaced(
+                f"{self.spec.uri} was there and is gone",
+                hint="restore it, or start again with `run --reset` to read Kafka from the start",
+            )
+        return create(self.spec)
+
+    def _take_ownership(self, table: DeltaTable, txns: Mapping[str, int]) -> None:
+        if not self._decisions.adopt and (txns or not is_empty(table)):
+            raise TableRefused(
+                f"{self.spec.uri} exists and belongs to no pipeline",
+                hint="`run --adopt` takes it over; its rows stay",
+            )
+        own(self.spec, table)
+
+    def _pin(self, table: DeltaTable) -> None:
+        found = str(table.metadata().id)
+        if self._table_id not in (None, found):
+            raise TableReplaced(
+                f"{self.spec.uri} is another table than before (dropped and made again)",
+                hint="`run --reset` reads Kafka from the start into the new table",
+            )
+        self._table_id = found
+
+    def _rewound(self, memory: Memory, restored: int) -> Memory:
+        """What the table remembered at the version it was restored to, with today's epochs."""
+        if not self._decisions.accept_rewind:
+            raise TableRewound(
+                f"{self.spec.uri} was restored to version {restored}: its rows went back, "
+                "its offsets did not",
+                hint="`run --accept-rewind` reads again from where the table stood then",
+            )
+        then = delta_ids.read(
+            self.spec.pipeline_id, delta_log.transactions(self._store, restored)
+        ).positions
+        self._moved = {
+            key: replace(then[key], epoch=now.epoch)
+            for key, now in memory.positions.items()
+            if key in then
+        }
+        return Memory({**memory.positions, **self._moved}, memory.topics)
+
+    def _next_epoch(self, partition: Partition, anchors: Mapping[Partition, Position]) -> Position:
+        known = self._memory.positions.get(partition.key)
+        position = anchors.get(partition) or known
+        if position is None:
+            raise InternalError(f"{self.name}: {partition} is claimed without a position")
+        return replace(position, epoch=(known or position).epoch + 1)
+
+    def _topic_txn(self, partition: Partition) -> dict[str, int]:
+        if partition.topic_id is None:
+            return {}
+        known = self._memory.topics.get(partition.topic, ())
+        bare = delta_ids.bare(partition.topic_id)
+        if bare in known:
+            return {}
+        return delta_ids.topic_txn(self.spec.pipeline_id, partition, len(known) + 1)
+
+    def _commit(
+        self, rows: pa.Table | None, txns: Mapping[str, int], note: Mapping[str, Any]
+    ) -> None:
+        table = self.base
+        if rows is None:
+            rows = pa.schema(table.schema().to_arrow()).empty_table()
+        note = {"format": FORMAT, "batch": uuid.uuid4().hex, "writer": self._writer_id, **note}
+        now_ms = int(time.time() * 1000)
+        with mapped(self.spec.uri, "committing to"):
+            write_deltalake(
+                table,
+                rows,
+                mode="append",
+                writer_properties=_WRITER,
+                commit_properties=CommitProperties(
+                    custom_metadata={"stream_processor": json.dumps(note, separators=(",", ":"))},
+                    max_commit_retries=_COMMIT_RETRIES,
+                    app_transactions=[Transaction(name, v, now_ms) for name, v in txns.items()],
+                ),
+                post_commithook_properties=PostCommitHookProperties(
+                    create_checkpoint=True, cleanup_expired_logs=False
+                ),
+            )
