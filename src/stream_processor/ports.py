@@ -242,17 +242,53 @@ def never(step: str) -> None:
     """The kill point of production: nothing happens at any step."""
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where one owned partition stands, for lag: what the table holds and what Kafka has.
+
+    `high` is where a read_committed reader ends; `log_end`, if known, is the high watermark, above
+    `high` while a producer's transaction is open. Times are Kafka timestamps in milliseconds: of
+    the newest record in the table, and of the oldest one that was read but is not yet there.
+    """
+
+    next_offset: int
+    high: int
+    log_end: int | None = None
+    committed_ms: int | None = None
+    waiting_ms: int | None = None
+
+    @property
+    def lag(self) -> int:
+        """Offsets that the table does not hold yet."""
+        return max(0, self.high - self.next_offset)
+
+
 class Observer(Protocol):
-    """What the engine tells the outside: metrics, log lines and the live line hang on this."""
+    """What the engine tells the outside: metrics, log lines and the live line hang on this.
+
+    Every method may be called from any thread, never blocks on the network and never raises.
+    """
 
     def state(self, state: str, reason: str = "") -> None:
-        """starting | running | paused | draining | failed | stopped, with one sentence why."""
+        """starting | running | paused | draining | failed | stopped, with one sentence why.
+
+        `running` with a reason means: the stream goes on, but not whole (a partition is paused).
+        """
 
     def settled(self, upto: Offsets, dead_by_code: Mapping[tuple[str, str], int]) -> None:
         """One batch is durable. Keys of `dead_by_code` are (stage, code)."""
 
     def timed(self, stage: str, seconds: float) -> None:
-        """How long one stage of one batch took: poll, process, dead_letters, data, claim."""
+        """How long one stage of one batch took: poll, process, dead_letters, data, claim.
+
+        `end_to_end` is the age of the batch's oldest record when its commit was done.
+        """
+
+    def standing(self, where: Mapping[Partition, Standing]) -> None:
+        """Where every owned partition stands now; a partition that is not named is not ours."""
+
+    def buffered(self, records: int, size_bytes: int) -> None:
+        """How much is in memory and not yet durable."""
 
     def event(self, name: str, **fields: object) -> None:
         """Anything else worth a log line; never a payload, never a secret."""
