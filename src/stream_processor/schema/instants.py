@@ -1,0 +1,94 @@
+"""Dates and timestamps: RFC 3339 texts and epochs to days and microseconds since 1970, UTC."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+
+from stream_processor.schema import numbers
+from stream_processor.schema.values import Failure
+
+EPOCH_MICROSECONDS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
+"""Microseconds in one unit of each epoch format."""
+
+DAY_MICROSECONDS = 86_400_000_000
+_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+_FIRST = int(datetime(1, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
+_LAST = (int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()) + 1) * 1_000_000 - 1
+
+_DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
+_INSTANT = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})"
+    r"(?:\.([0-9]+))?([Zz]|[+-][0-9]{2}:[0-9]{2})?"
+)
+_OFFSET = re.compile(r"[+-]([01][0-9]|2[0-3]):[0-5][0-9]")
+
+
+def offset_minutes(text: str) -> int | None:
+    """Minutes east of UTC that `Z`, `UTC` or `+02:00` mean; None when it is none of them."""
+    if text in ("Z", "z", "UTC"):
+        return 0
+    if _OFFSET.fullmatch(text) is None:
+        return None
+    minutes = int(text[1:3]) * 60 + int(text[4:6])
+    return -minutes if text[0] == "-" else minutes
+
+
+def timestamp(text: str, zone_minutes: int | None) -> int | Failure:
+    """Microseconds of an RFC 3339 text; digits below the microsecond are cut.
+
+    `zone_minutes` stands in for a missing offset; None: there must be one.
+    """
+    match = _INSTANT.fullmatch(text)
+    if match is None:
+        return Failure.FORMAT
+    offset = offset_minutes(match[8]) if match[8] else zone_minutes
+    if offset is None:
+        return Failure.FORMAT
+    year, month, day, hour, minute, second = map(int, match.groups()[:6])
+    if hour > 23 or minute > 59 or second > 59:
+        return Failure.FORMAT
+    days = _days(year, month, day)
+    if days is None:
+        return Failure.FORMAT
+    seconds = days * 86_400 + hour * 3_600 + (minute - offset) * 60 + second
+    return within_years(seconds * 1_000_000 + int((match[7] or "0")[:6].ljust(6, "0")))
+
+
+def within_years(microseconds: int) -> int | Failure:
+    """The instant, if it lies in the years 0001 to 9999."""
+    return microseconds if _FIRST <= microseconds <= _LAST else Failure.RANGE
+
+
+def epoch(number: str, unit: str) -> int | Failure:
+    """Microseconds of the text of a JSON number that counts `unit`s."""
+    value = numbers.whole(number, "long")
+    if isinstance(value, Failure):
+        return value
+    return within_years(value * EPOCH_MICROSECONDS[unit])
+
+
+def day(text: str) -> int | Failure:
+    """Days since 1970-01-01 of `YYYY-MM-DD`."""
+    match = _DATE.fullmatch(text)
+    days = _days(*map(int, match.groups())) if match else None
+    return Failure.FORMAT if days is None else days
+
+
+def midnight(text: str) -> int | Failure:
+    """Days since 1970-01-01 of a timestamp text that is exactly midnight UTC."""
+    instant = timestamp(text, None)
+    if isinstance(instant, Failure):
+        return instant
+    match = _INSTANT.fullmatch(text)
+    below = match[7] if match else None
+    if instant % DAY_MICROSECONDS or (below and below.strip("0")):
+        return Failure.FORMAT
+    return instant // DAY_MICROSECONDS
+
+
+def _days(year: int, month: int, day_of_month: int) -> int | None:
+    try:
+        return date(year, month, day_of_month).toordinal() - _EPOCH_ORDINAL
+    except ValueError:
+        return None
