@@ -10,9 +10,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from stream_processor.ports import Memory, Offsets, Partition, Position
-from stream_processor.sinks.delta import fitted, note
+from stream_processor.sinks.delta import fitted
 from stream_processor.sinks.delta_errors import mapped
 from stream_processor.sinks.delta_table import FencedTable
+from stream_processor.sinks.positions import note
 
 
 class DeltaDeadLetters:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
-from typing import Any
 
 import pyarrow as pa
 
 from stream_processor.errors import InternalError
-from stream_processor.ports import Advance, Memory, Offsets, Partition, Position
+from stream_processor.ports import Memory, Offsets, Partition, Position
 from stream_processor.sinks.delta_table import FencedTable
-
-# A compacted topic may have a hole at every second offset; the proof needs their number only.
-_HOLE_RANGES_NOTED_MAX = 1_000
+from stream_processor.sinks.positions import moved, note
 
 
 class DeltaSink:
@@ -49,21 +45,6 @@ class DeltaSink:
         self._table.close()
 
 
-def moved(partition: Partition, position: Position, advance: Advance) -> Position:
-    """Where a partition stands after a batch. Raises `InternalError` when the batch does not fit."""
-    if advance.since != position.next_offset or advance.upto < advance.since:
-        raise InternalError(
-            f"{partition}: a batch of [{advance.since}, {advance.upto}) for a table "
-            f"that stands at {position.next_offset}"
-        )
-    return replace(
-        position,
-        next_offset=advance.upto,
-        holes=position.holes + advance.holes,
-        skipped=position.skipped + sum(advance.skipped.values()),
-    )
-
-
 def fitted(rows: pa.RecordBatch, table: FencedTable) -> pa.Table | None:
     """The rows in the order and types of the table; columns that others added are null."""
     if not rows.num_rows:
@@ -77,23 +58,3 @@ def fitted(rows: pa.RecordBatch, table: FencedTable) -> pa.Table | None:
         else:
             columns.append(pa.nulls(data.num_rows, field.type))
     return pa.Table.from_arrays(columns, schema=pa.schema(fields))
-
-
-def note(upto: Offsets) -> dict[str, Any]:
-    """What the commit's metadata says of each partition, for `status` and people (a.3)."""
-    return {
-        "partitions": {
-            "/".join(map(str, partition.key)): {
-                "topic": partition.topic,
-                "from": advance.since,
-                "to": advance.upto,
-                "rows": advance.rows,
-                "dead": advance.dead,
-                "held": advance.held_back,
-                "skipped": dict(advance.skipped),
-                "holes": [list(each) for each in advance.hole_ranges[:_HOLE_RANGES_NOTED_MAX]],
-                "gaps": [list(each) for each in advance.gaps],
-            }
-            for partition, advance in upto.items()
-        }
-    }

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from stream_processor.errors import Fenced, InternalError
 from stream_processor.ports import KillPoint, Memory, Offsets, Partition, Position, never
-from stream_processor.sinks.delta import moved
 from stream_processor.sinks.delta_ids import bare
+from stream_processor.sinks.positions import moved
 
 
 @dataclass(frozen=True, slots=True)

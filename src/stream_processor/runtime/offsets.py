@@ -1,0 +1,148 @@
+"""The offset arithmetic: what became of every offset of a batch. Pure.
+
+The law of conservation is checked here for each batch in production, by an explicit raise: every
+raw event is in exactly one of valid, dead and skipped; any other offset is a hole or held back.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stream_processor.errors import ConservationViolated
+from stream_processor.ports import Advance, Batch, Offsets, Partition
+from stream_processor.schema import records
+
+Key = tuple[str, int]
+Int64s = npt.NDArray[np.int64]
+Ranges = tuple[tuple[int, int], ...]
+
+_NONE: Int64s = np.empty(0, dtype=np.int64)
+_RAW_COLUMNS = ("topic", "topic_id", "partition", "offset")
+_ROW_COLUMNS = (
+    records.KAFKA_TOPIC,
+    records.KAFKA_TOPIC_ID,
+    records.KAFKA_PARTITION,
+    records.KAFKA_OFFSET,
+)
+
+
+def account(
+    batch: Batch, valid: pa.RecordBatch, dead: pa.RecordBatch, skipped: pa.RecordBatch
+) -> Offsets:
+    """How the batch moves each partition. Raises `ConservationViolated` for a mistake of ours.
+
+    Called by `prepare` before any effect, so a violation costs nothing but the batch in memory.
+    """
+    delivered = _by_partition(batch.records, _RAW_COLUMNS)
+    rows = _by_partition(valid, _ROW_COLUMNS)
+    letters = _by_partition(dead, _RAW_COLUMNS)
+    left_out = _by_partition(skipped, _RAW_COLUMNS)
+    _refuse_strangers(batch, delivered, rows, letters, left_out)
+    reasons = _reasons(skipped)
+    return {
+        partition: _advance(
+            batch,
+            partition,
+            delivered.get(partition.key, _NONE),
+            tuple(part.get(partition.key, _NONE) for part in (rows, letters, left_out)),
+            reasons.get(partition.key, {}),
+        )
+        for partition in batch.upto
+    }
+
+
+def _advance(
+    batch: Batch,
+    partition: Partition,
+    delivered: Int64s,
+    outcomes: tuple[Int64s, ...],
+    reasons: Mapping[str, int],
+) -> Advance:
+    since, upto = batch.since[partition], batch.upto[partition]
+    # A stable sort of a few runs that are sorted already is linear.
+    if not np.array_equal(np.sort(np.concatenate(outcomes), kind="stable"), delivered):
+        raise ConservationViolated(
+            f"{partition}: the events of [{since}, {upto}) are not each in exactly one of "
+            "valid, dead and skipped",
+            hint="nothing was written; please report this with the version and the schema file",
+        )
+    held_back = batch.held_back.get(partition, ())
+    gaps = batch.gaps.get(partition, ())
+    return Advance(
+        since=since,
+        upto=upto,
+        rows=len(outcomes[0]),
+        dead=len(outcomes[1]),
+        held_back=len(held_back),
+        skipped=reasons,
+        hole_ranges=_holes(since, upto, delivered, held_back, gaps),
+        gaps=gaps,
+    )
+
+
+def _holes(
+    since: int, upto: int, delivered: Int64s, held_back: Collection[int], gaps: Ranges
+) -> Ranges:
+    """The ranges of [since, upto) that nothing speaks for; raises when something is outside."""
+    points = np.concatenate([delivered, np.array(sorted(held_back), dtype=np.int64)])
+    points.sort(kind="stable")
+    if len(points) and (points[0] < since or points[-1] >= upto or np.any(np.diff(points) <= 0)):
+        raise ConservationViolated(f"a batch holds offsets twice or outside of [{since}, {upto})")
+    if len(points) == upto - since:
+        return ()
+    begins = np.concatenate([[since], points + 1, *[[end] for _, end in gaps]])
+    ends = np.concatenate([points, *[[begin] for begin, _ in gaps], [upto]])
+    begins.sort(kind="stable")
+    ends.sort(kind="stable")
+    open_ = begins < ends
+    return tuple(
+        (int(begin), int(end)) for begin, end in zip(begins[open_], ends[open_], strict=True)
+    )
+
+
+def _by_partition(batch: pa.RecordBatch, names: tuple[str, ...]) -> dict[Key, Int64s]:
+    """The offsets of each partition in the order of the batch; one stable sort for all."""
+    if not batch.num_rows:
+        return {}
+    topic, topic_id, partition, offset = (batch.column(name) for name in names)
+    if topic_id.null_count:
+        identity = pc.coalesce(topic_id.cast(pa.string()), topic.cast(pa.string()))
+    else:
+        identity = topic_id
+    if not pa.types.is_dictionary(identity.type):
+        identity = identity.dictionary_encode()
+    numbers = partition.to_numpy(zero_copy_only=False).astype(np.int64)
+    width = int(numbers.max()) + 1
+    codes = identity.indices.to_numpy(zero_copy_only=False).astype(np.int64) * width + numbers
+    order = np.argsort(codes.astype(np.uint16) if codes.max() < 2**16 else codes, kind="stable")
+    codes = codes[order]
+    offsets = offset.to_numpy(zero_copy_only=False)[order]
+    begins = np.flatnonzero(np.diff(codes, prepend=-1))
+    names_ = identity.dictionary.to_pylist()
+    found: dict[Key, Int64s] = {}
+    for begin, end in zip(begins, [*begins[1:], len(codes)], strict=True):
+        code = int(codes[begin])
+        found[(names_[code // width], code % width)] = offsets[begin:end]
+    return found
+
+
+def _reasons(skipped: pa.RecordBatch) -> dict[Key, dict[str, int]]:
+    """How many events of each partition were left out, by reason."""
+    counted: dict[Key, Counter[str]] = {}
+    for row in skipped.to_pylist():
+        key = (row["topic_id"] or row["topic"], row["partition"])
+        counted.setdefault(key, Counter())[row["reason"]] += 1
+    return {key: dict(counter) for key, counter in counted.items()}
+
+
+def _refuse_strangers(batch: Batch, *parts: Mapping[Key, Int64s]) -> None:
+    known = {partition.key for partition in batch.upto}
+    for part in parts:
+        if not part.keys() <= known:
+            raise ConservationViolated("an event belongs to a partition that the batch lacks")
