@@ -74,9 +74,9 @@ def make_log(settings: LogSettings, stream: TextIO, clock: Clock, color: Color =
         wrapper_class=structlog.make_filtering_bound_logger(settings.level),
     )
     if terminal:
-        return cast(Log, log)
+        return cast("Log", log)
     bound = {"pipeline": settings.pipeline, "run_id": settings.run_id}
-    return cast(Log, log.bind(**{name: value for name, value in bound.items() if value}))
+    return cast("Log", log.bind(**{name: value for name, value in bound.items() if value}))
 
 
 class _Lines:
