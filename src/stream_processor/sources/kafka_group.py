@@ -1,0 +1,133 @@
+"""Our membership in the consumer group: who owns what, and what is being fetched.
+
+Nothing here pauses, resumes or seeks. What is fetched is assigned at an exact offset and what is
+not fetched is not assigned at all: an assignment at an offset is honoured exactly and waits for
+the removal before it, while a pause soon after an assignment can lose the offset
+(librdkafka #2190), or never be undone (#5591), and a seek fails after an error (#2961).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from stream_processor.ports import Offsets
+from stream_processor.sources.kafka_errors import as_ours, detail
+from stream_processor.sources.kafka_log import ClientLog
+from stream_processor.sources.kafka_settings import KafkaSettings, consumer_properties
+from stream_processor.sources.kafka_topics import Place
+
+
+class GroupMember:
+    """One consumer. Used by the Kafka source, on the engine's thread; callbacks run in `consume`.
+
+    `generation` grows with every change of `owned`.
+    """
+
+    def __init__(
+        self, settings: KafkaSettings, log: ClientLog, on_revoke: Callable[[], None]
+    ) -> None:
+        self.owned: set[Place] = set()
+        self.generation = 0
+        self._fetching: set[Place] = set()
+        self._on_revoke = on_revoke
+        self._log = log
+        properties = {
+            **consumer_properties(settings),
+            "error_cb": log.client_error,
+            "on_commit": self._committed,
+        }
+        self._consumer = Consumer(properties, logger=log)
+        self._consumer.subscribe(
+            settings.subscription,
+            on_assign=self._assigned,
+            on_revoke=self._revoked,
+            on_lost=self._lost,
+        )
+
+    def consume(self, count: int, timeout_seconds: float) -> list[Message]:
+        """Serve the group and take at most `count` records and events."""
+        try:
+            messages: list[Message] = self._consumer.consume(count, timeout_seconds)
+        except KafkaException as error:
+            raise as_ours(error.args[0], "deliver events") from error
+        return messages
+
+    def fetch(self, offsets: Mapping[Place, int]) -> None:
+        """Fetch these from exactly these offsets on; each must be owned and not yet fetched."""
+        if offsets:
+            self._consumer.incremental_assign(
+                [TopicPartition(topic, p, offset) for (topic, p), offset in offsets.items()]
+            )
+            self._fetching |= offsets.keys()
+
+    def silence(self, places: Collection[Place]) -> None:
+        """Fetch these no longer; what was fetched ahead is dropped inside librdkafka."""
+        self._unassign(self._fetching.intersection(places))
+
+    def silence_all(self) -> None:
+        """Fetch nothing; the membership stays."""
+        self._unassign(set(self._fetching))
+
+    def commit(self, upto: Offsets) -> None:
+        """Send offsets to the group without waiting; never raises, since nothing rests on it."""
+        offsets = [
+            TopicPartition(part.topic, part.partition, advance.upto)
+            for part, advance in upto.items()
+            if (part.topic, part.partition) in self.owned
+        ]
+        if not offsets:
+            return
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=True)
+        except (KafkaException, RuntimeError) as error:
+            # RuntimeError: the consumer was closed meanwhile.
+            self._log.commit_failed(str(error))
+
+    def highs(self) -> dict[Place, int]:
+        """The end of each fetched partition as last told by a fetch; no request is made."""
+        found = {}
+        for topic, partition in self._fetching:
+            place = TopicPartition(topic, partition)
+            _low, high = self._consumer.get_watermark_offsets(place, cached=True)
+            if high >= 0:
+                found[topic, partition] = high
+        return found
+
+    def close(self) -> None:
+        """Leave the group; the revoke callback runs in here."""
+        self._consumer.close()
+
+    def _unassign(self, places: set[Place]) -> None:
+        if places:
+            self._consumer.incremental_unassign([TopicPartition(t, p) for t, p in places])
+            self._fetching -= places
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        # The empty list keeps the client from starting them by itself at the group's offsets.
+        consumer.incremental_assign([])
+        self._change(self.owned.union, partitions)
+
+    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if partitions:
+            self._on_revoke()
+        self._lost(consumer, partitions)
+
+    def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        gone = self._fetching.intersection((tp.topic, tp.partition) for tp in partitions)
+        # Also when empty: the call is our answer to the group.
+        consumer.incremental_unassign([TopicPartition(t, p) for t, p in gone])
+        self._fetching -= gone
+        self._change(self.owned.difference, partitions)
+
+    def _change(
+        self, combine: Callable[[list[Place]], set[Place]], partitions: list[TopicPartition]
+    ) -> None:
+        if partitions:
+            self.owned = combine([(tp.topic, tp.partition) for tp in partitions])
+            self.generation += 1
+
+    def _committed(self, error: KafkaError | None, _partitions: list[TopicPartition]) -> None:
+        if error is not None:
+            self._log.commit_failed(detail(error))

@@ -1,0 +1,145 @@
+"""What the Kafka source is told, and the librdkafka properties that follow from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from stream_processor.config.pipeline import KafkaSource as KafkaConfig
+from stream_processor.config.pipeline import Security
+from stream_processor.errors import ConfigurationError
+
+_MIB = 2**20
+
+# The exactly-once argument rests on these; a raw property must not undo them.
+_FIXED = {
+    "enable.auto.commit": "false",
+    "enable.auto.offset.store": "false",
+    "auto.offset.reset": "error",
+    "check.crcs": "true",
+    "isolation.level": "read_committed",
+    "enable.partition.eof": "true",
+    "allow.auto.create.topics": "false",
+}
+_OURS = {"bootstrap.servers", "group.id", "partition.assignment.strategy", *_FIXED}
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaSettings:
+    """Made by the composition root from the pipeline file.
+
+    `memory_bytes` bounds what librdkafka may hold for us: half of it fetched events that wait, and
+    all of it for the one batch that is being unpacked. `contact_seconds` is how long Kafka may be
+    silent before it counts as away. `accept_gap` is a person's decision on the command line.
+    """
+
+    kafka: KafkaConfig
+    group_id: str
+    memory_bytes: int = 128 * _MIB
+    contact_seconds: float = 30.0
+    request_seconds: float = 10.0
+    accept_gap: bool = False
+
+    def __post_init__(self) -> None:
+        refused = sorted(_OURS & self.kafka.properties.keys())
+        if refused:
+            raise ConfigurationError(
+                f"source.kafka.properties must not set {', '.join(refused)}",
+                hint="exactly-once depends on these; remove them from the pipeline file",
+            )
+        if not self.kafka.topics and not self.kafka.topics_regex:
+            raise ConfigurationError("source.kafka names no topics", hint="set topics")
+        self.start_timestamp_ms()
+
+    @property
+    def subscription(self) -> list[str]:
+        """What to subscribe to; librdkafka takes a name that begins with `^` as a regex."""
+        names = list(self.kafka.topics)
+        if self.kafka.topics_regex:
+            names.append("^" + self.kafka.topics_regex.removeprefix("^"))
+        return names
+
+    def start_timestamp_ms(self) -> int | None:
+        """The start policy as a Kafka timestamp; None for earliest and latest."""
+        if self.kafka.start in {"earliest", "latest"}:
+            return None
+        try:
+            moment = datetime.fromisoformat(self.kafka.start)
+        except ValueError as error:
+            raise _bad_start(self.kafka.start) from error
+        if moment.tzinfo is None:
+            raise _bad_start(self.kafka.start)
+        return int(moment.timestamp() * 1000)
+
+
+def _bad_start(text: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"source.kafka.start is {text!r}",
+        hint="use earliest, latest, or a time with its zone like 2026-01-31T00:00:00Z",
+    )
+
+
+def client_properties(settings: KafkaSettings) -> dict[str, str]:
+    """How every client of ours reaches the brokers: addresses, security, the file's own wishes."""
+    return {
+        "bootstrap.servers": settings.kafka.bootstrap_servers,
+        "client.id": "stream-processor",
+        **_security(settings.kafka.security),
+        **settings.kafka.properties,
+    }
+
+
+def consumer_properties(settings: KafkaSettings) -> dict[str, str]:
+    """The consumer's properties; sizes follow from the memory budget, raw properties win."""
+    fetch_max = max(_MIB, min(50 * _MIB, settings.memory_bytes // 4))
+    sizes = {
+        "queued.max.messages.kbytes": str(
+            max(1024, min(64 * _MIB, settings.memory_bytes // 2) // 1024)
+        ),
+        "fetch.max.bytes": str(fetch_max),
+        "message.max.bytes": str(min(fetch_max, _MIB)),
+        "max.partition.fetch.bytes": str(min(fetch_max, _MIB)),
+        # Only a bound, nothing is allocated for it: a batch that unpacks to more than this can
+        # never be read (librdkafka #5260), so it is as large as the budget from the start.
+        "receive.message.max.bytes": str(
+            max(fetch_max + 1024, min(settings.memory_bytes, 1_000_000_000))
+        ),
+        # The default of a second starves us whenever the queue was full for a moment.
+        "fetch.queue.backoff.ms": "20",
+        "topic.metadata.refresh.interval.ms": "30000",
+    }
+    strategy = {"partition.assignment.strategy": "cooperative-sticky"}
+    if settings.kafka.properties.get("group.protocol") == "consumer":
+        strategy = {}  # the broker assigns; librdkafka refuses a strategy of ours
+    return {
+        **sizes,
+        **client_properties(settings),
+        **strategy,
+        **_FIXED,
+        "group.id": settings.group_id,
+    }
+
+
+def admin_properties(settings: KafkaSettings) -> dict[str, str]:
+    """The admin client's: consumer-only properties would be refused or warned about."""
+    return {
+        name: value
+        for name, value in client_properties(settings).items()
+        if not name.startswith(("group.", "fetch.", "queued.", "session.", "max.poll."))
+    }
+
+
+def _security(security: Security) -> dict[str, str]:
+    wanted = {
+        "security.protocol": security.protocol,
+        "sasl.mechanism": security.mechanism,
+        "sasl.username": security.username,
+        "sasl.password": security.password.get_secret_value() if security.password else None,
+        "ssl.ca.location": security.ca_file,
+        "ssl.certificate.location": security.certificate_file,
+        "ssl.key.location": security.key_file,
+        "ssl.key.password": (
+            security.key_password.get_secret_value() if security.key_password else None
+        ),
+    }
+    return {name: value for name, value in wanted.items() if value is not None}
