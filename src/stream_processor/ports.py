@@ -150,6 +150,17 @@ class Source(Protocol):
     def group_offsets(self, parts: Collection[Partition]) -> Mapping[Partition, int]:
         """What the consumer group has committed in Kafka; partitions without are left out."""
 
+    def ends(self) -> Mapping[Partition, tuple[int, int]]:
+        """(next offset to read, end of the log as last heard) of the started partitions, for lag.
+
+        Asks nobody; partitions of which nothing was heard yet are left out."""
+
+    def stuck(self) -> Mapping[Partition, str]:
+        """Partitions that stay silent until a person raises a limit, each with the reason."""
+
+    def interrupt(self) -> None:
+        """Make the poll that runs, or else the next one, return what it has; from any thread."""
+
     def start(self, starts: Mapping[Partition, StartAt]) -> None:
         """Begin exactly there [A5]. Keys may carry a `~` suffix, which the rows then carry too.
 

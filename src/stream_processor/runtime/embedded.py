@@ -1,0 +1,264 @@
+"""The embedded engine: the only place where the order of effects is decided.
+
+`prepare` is everything before an effect, `settle` is the effects in their order, `run_cycle` is one
+batch end to end. The engine only lets `prepare` of the next batch run while `settle` of this one is
+in flight; whatever goes wrong, it forgets both and takes over again, and the tables decide.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from stream_processor.errors import (
+    InternalError,
+    OwnershipChanged,
+    Rebalanced,
+    StreamProcessorError,
+    Unavailable,
+)
+from stream_processor.ports import (
+    Batch,
+    Clock,
+    DeadLetterSink,
+    Observer,
+    Offsets,
+    Partition,
+    Sink,
+    Source,
+)
+from stream_processor.processor.kernel import process
+from stream_processor.processor.plan import Plan, Stamp
+from stream_processor.runtime.goal import Goal
+from stream_processor.runtime.offsets import account
+from stream_processor.runtime.ownership import Terms, take_over
+from stream_processor.runtime.retry import Retry
+from stream_processor.runtime.standing import Standings
+
+_SERVE_SECONDS = 0.05
+_REVOKE_WAIT_SECONDS_MAX = 45.0  # below the group's session and poll limits
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One batch, processed and accounted for, before any effect."""
+
+    batch: Batch
+    valid: pa.RecordBatch
+    dead: pa.RecordBatch
+    next_offsets: Offsets
+
+
+def prepare(batch: Batch, plan: Plan, stamp: Stamp) -> Prepared:
+    """Everything before an effect: pure. The law of conservation is checked here."""
+    processed = process(batch.records, plan, stamp)
+    advances = account(batch, processed.valid, processed.dead, processed.skipped)
+    return Prepared(batch, processed.valid, processed.dead, advances)
+
+
+def settle(prepared: Prepared, dead_letters: DeadLetterSink, sink: Sink, source: Source) -> Offsets:
+    """Make one batch durable; return the offsets that are."""
+    dead_letters.write(prepared.dead, upto=prepared.next_offsets)  # 1 evidence first [B3]
+    sink.write(prepared.valid, upto=prepared.next_offsets)  # 2 then data: the commit point [B4]
+    source.commit(prepared.next_offsets)  # 3 a hint for lag tools; the tables are the truth [B5]
+    return prepared.next_offsets
+
+
+def run_cycle(
+    source: Source, plan: Plan, sink: Sink, dead_letters: DeadLetterSink, stamp: Stamp
+) -> Offsets:
+    """Move one batch end to end."""
+    return settle(prepare(source.poll(), plan, stamp), dead_letters, sink, source)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the engine drives; put together by `operations.assemble`."""
+
+    source: Source
+    plan: Plan
+    sink: Sink
+    dead_letters: DeadLetterSink
+    terms: Terms
+
+
+@dataclass(slots=True)
+class Engine:
+    """Runs one pipeline until `stop` is set or the goal is met. `run` is called once.
+
+    `retry` waits between attempts after an outage, a fence or a mistake of ours; it is told of
+    every success. `goal` says when a bounded run is done.
+    """
+
+    parts: Parts
+    observer: Observer
+    clock: Clock
+    retry: Retry
+    stop: threading.Event
+    goal: Goal
+    _writer: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="settle")
+    )
+    _in_flight: tuple[Future[Offsets], Prepared] | None = None
+    _standings: Standings = field(default_factory=Standings)
+
+    def run(self) -> None:
+        """Stream. Raises a `DecisionNeeded` or a `ConfigurationError` when a person must act."""
+        try:
+            while not self._done():
+                with self._survive():
+                    self._take_over()
+                    self._stream()
+        except StreamProcessorError as error:
+            self.observer.state("failed", error.message)
+            raise
+        finally:
+            self._close()
+        self.observer.state("stopped")
+
+    def wait_in_flight(self) -> None:
+        """Wait, for a bounded time, for the commit in flight: the source's hook on revoke."""
+        if self._in_flight is not None:
+            wait([self._in_flight[0]], timeout=_REVOKE_WAIT_SECONDS_MAX)
+
+    def _take_over(self) -> None:
+        """ON ASSIGN; the group's first assignment may take a moment, so it is waited for here."""
+        started = self.clock.monotonic()
+        positions = take_over(
+            self.parts.source, self.parts.sink, self.parts.dead_letters, self.parts.terms
+        )
+        self.observer.timed("claim", self.clock.monotonic() - started)
+        self._standings.claimed({p: at.next_offset for p, at in positions.items()})
+        self.goal.claimed(positions, self.parts.source)
+        self.observer.event("claimed", partitions=len(positions))
+        self.observer.state("running")
+
+    def _stream(self) -> None:
+        """LOOP: prepare(n+1) while settle(n) is in flight; ends by an exception or when done."""
+        while not self._done():
+            with self._timed("poll"):
+                batch = self.parts.source.poll()
+            self._standings.polled(batch)
+            self._report()
+            if self._moves(batch):
+                with self._timed("process"):
+                    stamp = Stamp.at(self.clock.now())
+                    prepared = prepare(batch, self.parts.plan, stamp)
+                self._await_in_flight()
+                settled = self._writer.submit(
+                    settle, prepared, self.parts.dead_letters, self.parts.sink, self.parts.source
+                )
+                self._in_flight = (settled, prepared)
+            elif self._in_flight is not None and self._in_flight[0].done():
+                self._await_in_flight()
+            if self.goal.may_be_met(batch):
+                self._await_in_flight()
+        self._await_in_flight()
+
+    def _await_in_flight(self) -> None:
+        """Wait for the commit in flight, serving the group; raise what it raised."""
+        if self._in_flight is None:
+            return
+        future, prepared = self._in_flight
+        while not wait([future], timeout=_SERVE_SECONDS).done:
+            self.parts.source.keep_alive()
+        self._in_flight = None
+        upto = future.result()
+        self.retry.succeeded()
+        self.goal.settled(upto)
+        self._standings.settled(upto)
+        self.observer.settled(upto, _by_code(prepared.dead))
+        age = self._standings.age_seconds(self.clock.now())
+        if age is not None:
+            self.observer.timed("end_to_end", age)
+        self._report()
+
+    @contextmanager
+    def _survive(self) -> Iterator[None]:
+        """Turn every exception that is not a person's business into "forget and take over"."""
+        try:
+            yield
+        except Rebalanced as change:
+            self._forget()
+            self.observer.event("rebalanced", reason=change.message)
+        except (OwnershipChanged, Unavailable, InternalError) as error:
+            self._pause(error)
+        except StreamProcessorError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a mistake of ours must not lose the stream
+            self._pause(_as_internal(error))
+
+    def _pause(self, error: StreamProcessorError) -> None:
+        """Say why, forget everything in memory, and wait with jitter while serving the group."""
+        self._forget()
+        self.observer.event("retrying", kind=type(error).__name__, reason=error.message)
+        if not isinstance(error, OwnershipChanged):
+            self.observer.state("paused", f"{error.message}; {error.hint}".rstrip("; "))
+        delay = self.retry.failed()
+        if delay is None and not self.stop.is_set():
+            raise error
+        until = self.clock.monotonic() + (delay or 0.0)
+        while not self.stop.is_set() and (left := until - self.clock.monotonic()) > 0:
+            # A rebalance meanwhile, or a broker that is away too: the next attempt sees it.
+            with suppress(OwnershipChanged, Unavailable):
+                self.parts.source.keep_alive()
+            self.stop.wait(min(_SERVE_SECONDS, left))
+
+    def _forget(self) -> None:
+        """Drop what is in memory. A commit in flight cannot be called back, so wait for its end."""
+        if self._in_flight is not None:
+            future, _ = self._in_flight
+            wait([future])
+            self._in_flight = None
+        self._standings.claimed({})
+        self.parts.source.start({})
+
+    def _report(self) -> None:
+        self.observer.standing(self._standings.standings(self.parts.source.ends()))
+        self.observer.buffered(*self._standings.buffered())
+
+    def _done(self) -> bool:
+        return self.stop.is_set() or self.goal.is_met()
+
+    def _moves(self, batch: Batch) -> bool:
+        return batch.records.num_rows > 0 or dict(batch.upto) != dict(batch.since)
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        started = self.clock.monotonic()
+        yield
+        self.observer.timed(stage, self.clock.monotonic() - started)
+
+    def _close(self) -> None:
+        self._writer.shutdown(wait=True)
+        self.parts.source.close()
+        self.parts.dead_letters.close()
+        self.parts.sink.close()
+
+
+def _by_code(dead: pa.RecordBatch) -> Mapping[tuple[str, str], int]:
+    if not dead.num_rows:
+        return {}
+    return Counter(
+        zip(dead.column("stage").to_pylist(), dead.column("code").to_pylist(), strict=True)
+    )
+
+
+def _as_internal(error: Exception) -> InternalError:
+    """Where it happened, but never its text, which may hold a payload."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
+    internal = InternalError(
+        f"a mistake of ours: {type(error).__name__} at {place}",
+        hint="nothing was lost; please report this line",
+    )
+    internal.__cause__ = error
+    return internal

@@ -1,0 +1,53 @@
+"""When a bounded run is done: at the end of the log as it stood at the start, or after N records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stream_processor.ports import Batch, Offsets, Partition, Position, Source
+from stream_processor.runtime.ownership import bare
+
+
+@dataclass(slots=True)
+class Goal:
+    """`until_latest`: the offsets that Kafka held when we first owned a partition.
+
+    `records_max`: about so many records, rounded up to a batch. Without either, never met.
+    """
+
+    until_latest: bool = False
+    records_max: int | None = None
+    records: int = 0
+    _targets: dict[Partition, int] = field(default_factory=dict)
+    _at: dict[Partition, int] = field(default_factory=dict)
+
+    def claimed(self, positions: Mapping[Partition, Position], source: Source) -> None:
+        """Partitions were taken over: note their ends, those that are known already excepted."""
+        self._at = {part: position.next_offset for part, position in positions.items()}
+        if self.until_latest:
+            new = [part for part in positions if part not in self._targets]
+            marks = source.watermarks([bare(part) for part in new])
+            self._targets |= {part: marks[bare(part)][1] for part in new}
+
+    def settled(self, upto: Offsets) -> None:
+        """A batch is durable."""
+        for part, advance in upto.items():
+            self._at[part] = advance.upto
+            self.records += advance.rows + advance.dead
+
+    def may_be_met(self, batch: Batch) -> bool:
+        """Whether the run is done once this batch is durable, so that it is not waited for late."""
+        if self.records_max is not None:
+            return self.records + batch.records.num_rows >= self.records_max
+        return self.until_latest and self._reached({**self._at, **batch.upto})
+
+    def is_met(self) -> bool:
+        """Whether everything that was asked for is durable."""
+        if self.records_max is not None and self.records >= self.records_max:
+            return True
+        return self.until_latest and self._reached(self._at)
+
+    def _reached(self, at: Mapping[Partition, int]) -> bool:
+        owned = [part for part in self._targets if part in at]
+        return bool(owned) and all(at[part] >= self._targets[part] for part in owned)
