@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 from confluent_kafka import KafkaError, Message
 
 from stream_processor.errors import InternalError
@@ -21,6 +23,7 @@ _topic = cast("Callable[[Message], str]", Message.topic)
 _partition = cast("Callable[[Message], int]", Message.partition)
 _offset = cast("Callable[[Message], int]", Message.offset)
 _headers = cast("Callable[[Message], Headers | None]", Message.headers)
+_first, _second = itemgetter(0), itemgetter(1)
 
 
 def is_record(message: Message) -> bool:
@@ -61,16 +64,27 @@ def columns(records: list[Message], positions: Positions) -> tuple[Fetch, int]:
 
     Moves `positions` on.
     """
-    slots = positions.slots(list(map(_topic, records)), list(map(_partition, records)))
-    offsets = np.array(list(map(_offset, records)), dtype=np.int64)
+    count = len(records)
+    partitions = np.fromiter(map(_partition, records), np.int64, count)
+    slots = positions.slots(list(map(_topic, records)), partitions)
+    offsets = np.fromiter(map(_offset, records), np.int64, count)
     accepted = positions.accept(slots, offsets)
-    types, times = zip(*map(_timestamp, records), strict=True)
     headers, unreadable = _all_headers(records)
     payload = (list(map(_key, records)), list(map(_value, records)), headers)
-    fetch = Fetch.of(slots, offsets, (types, times), payload)
+    fetch = Fetch.of(slots, offsets, _times(records), payload)
     if accepted is None:
         return fetch, unreadable
     return fetch.only(accepted), unreadable
+
+
+def _times(records: list[Message]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int64]]:
+    """(types, milliseconds); the type is nearly always the same for a whole fetch."""
+    pairs = list(map(_timestamp, records))
+    times = np.fromiter(map(_second, pairs), np.int64, len(pairs))
+    kinds = set(map(_first, pairs))
+    if len(kinds) == 1:
+        return np.full(len(pairs), kinds.pop(), dtype=np.int8), times
+    return np.fromiter(map(_first, pairs), np.int8, len(pairs)), times
 
 
 def _all_headers(records: Sequence[Message]) -> tuple[list[Headers | None], int]:

@@ -223,7 +223,7 @@ class MemorySource:
         fetch = Fetch.of(
             np.array([slot], dtype=np.int32),
             np.array([step.offset], dtype=np.int64),
-            ([0 if time is None else 1], [-1 if time is None else time]),
+            (np.array([time is not None], dtype=np.int8), np.array([time or 0], dtype=np.int64)),
             ([step.key], [step.value], [step.headers]),
         )
         accepted = self._positions.accept(fetch.slots, fetch.offsets)

@@ -67,9 +67,9 @@ class Positions:
         """The slot of one partition, or `UNKNOWN`."""
         return self._slots.get((topic, partition), UNKNOWN)
 
-    def slots(self, topics: list[str], partitions: list[int]) -> Slots:
+    def slots(self, topics: list[str], partitions: Offsets) -> Slots:
         """The slots of a whole fetch, one per record."""
-        columns = np.minimum(np.array(partitions, dtype=np.int64), self._table.shape[1] - 1)
+        columns = np.minimum(partitions, self._table.shape[1] - 1)
         names = set(topics)
         if len(names) == 1:
             row: Slots = self._table[self._topics.get(names.pop(), -1)]

@@ -36,18 +36,18 @@ class Fetch:
         cls,
         slots: Slots,
         offsets: Offsets,
-        times: tuple[Sequence[int], Sequence[int]],
+        times: tuple[npt.NDArray[np.int8], npt.NDArray[np.int64]],
         payload: tuple[Sequence[bytes | None], Sequence[bytes | None], Sequence[Headers | None]],
     ) -> Fetch:
-        """From lists: `times` is (types, milliseconds), `payload` is (keys, values, headers)."""
+        """`times` is (types, milliseconds), `payload` is lists of (keys, values, headers)."""
         keys, values, headers = payload
         return cls(
             slots=slots,
             offsets=offsets,
-            timestamp_types=np.array(times[0], dtype=np.int8),
-            timestamps=np.array(times[1], dtype=np.int64),
+            timestamp_types=times[0],
+            timestamps=times[1],
             keys=_binary(keys),
-            values=_binary(values),
+            values=pa.array(values, pa.binary()),
             headers=_headers(headers),
         )
 
@@ -71,8 +71,8 @@ class Fetch:
 
 
 def _binary(items: Sequence[bytes | None]) -> pa.Array:
-    # A column of nulls needs no look at each item: most topics have no keys in whole fetches.
-    if items.count(None) == len(items):
+    # A column of nulls needs no look at each item: many topics have no keys at all.
+    if items[:1] == [None] and items.count(None) == len(items):
         return pa.nulls(len(items), pa.binary())
     return pa.array(items, pa.binary())
 
@@ -112,7 +112,7 @@ class RawColumns:
             _dictionary([p.topic_id for p in parts], slots),
             pa.array(partitions[slots]),
             pa.array(np.concatenate([f.offsets for f in fetches])),
-            pa.array(times, mask=types == 0).cast(RAW.field("timestamp").type),
+            pa.array(times, RAW.field("timestamp").type, mask=types == 0),
             pa.array(types),
             pa.concat_arrays([f.keys for f in fetches]),
             pa.concat_arrays([f.values for f in fetches]),
