@@ -1,0 +1,56 @@
+"""How long preparation takes is shown on stderr: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+Advance = Callable[[], None]
+"""One more unit is done; may be called from any thread."""
+
+LINE_EVERY_SECONDS = 10.0
+
+
+@contextmanager
+def shown(title: str, units_total: int) -> Iterator[Advance]:
+    """Show `title` and how many of `units_total` are done, until the block ends."""
+    started = time.monotonic()
+    if sys.stderr.isatty():
+        with _bar(title, units_total) as advance:
+            yield advance
+    else:
+        sys.stderr.write(f"{title} ...\n")
+        sys.stderr.flush()
+        yield _lines(title, units_total)
+    seconds = time.monotonic() - started
+    sys.stderr.write(f"{title}: done in {seconds:.0f} s\n")
+    sys.stderr.flush()
+
+
+@contextmanager
+def _bar(title: str, units_total: int) -> Iterator[Advance]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
+        task = progress.add_task(title, total=units_total)
+        yield lambda: progress.advance(task)
+
+
+def _lines(title: str, units_total: int) -> Advance:
+    done = 0
+    next_line_at = time.monotonic() + LINE_EVERY_SECONDS
+
+    def advance() -> None:
+        nonlocal done, next_line_at
+        done += 1
+        if time.monotonic() >= next_line_at:
+            next_line_at = time.monotonic() + LINE_EVERY_SECONDS
+            sys.stderr.write(f"{title}: {done} of about {units_total}\n")
+            sys.stderr.flush()
+
+    return advance
