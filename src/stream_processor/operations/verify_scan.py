@@ -92,11 +92,11 @@ def _readable(batches: Iterator[pa.RecordBatch], uri: str) -> Iterator[pa.Record
 
 def _groups(batch: pa.RecordBatch, columns: IdentityColumns, label: str | None) -> Iterator[Found]:
     identity = batch[columns.topic_id]
-    if identity.null_count:
+    if _holds_null(identity):
         topic = batch[columns.topic].cast(pa.string())
         identity = pc.coalesce(identity.cast(pa.string()), topic)
     keyed = [identity, batch[columns.partition], batch[columns.offset]]
-    if any(column.null_count for column in keyed):
+    if any(_holds_null(column) for column in keyed):
         complete = pc.and_(pc.and_(keyed[0].is_valid(), keyed[1].is_valid()), keyed[2].is_valid())
         without = batch.num_rows - (complete.true_count or 0)
         yield Found(None, np.zeros(without, np.int64))
@@ -114,6 +114,13 @@ def _groups(batch: pa.RecordBatch, columns: IdentityColumns, label: str | None) 
         rest, number = divmod(group, width)
         code, mark = divmod(rest, len(labels))
         yield Found((names[code], number + low), members, labels[mark])
+
+
+def _holds_null(column: pa.Array) -> bool:
+    """A dictionary may hold null as one of its values, which `null_count` does not see."""
+    if pa.types.is_dictionary(column.type) and column.dictionary.null_count:
+        return True
+    return bool(column.null_count)
 
 
 def _coded(column: pa.Array) -> tuple[list[Any], np.ndarray[Any, np.dtype[np.int64]]]:
