@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from stream_processor.errors import DecisionNeeded, Rebalanced
 from stream_processor.ports import Batch, Clock, Observer, Offsets, Partition, StartAt
-from stream_processor.sources.kafka_batch import FETCH_ROWS_MAX, OpenBatch, StuckPartition
+from stream_processor.sources.kafka_batch import FETCH_ROWS_MAX, OpenBatch
 from stream_processor.sources.kafka_errors import Meaning, as_ours, meaning
 from stream_processor.sources.kafka_group import GroupMember
 from stream_processor.sources.kafka_log import ClientLog
@@ -137,11 +137,28 @@ class KafkaSource:
             self._closed = True
             self._member.close()
 
-    # -- beyond the port --------------------------------------------------------------------
+    def ends(self) -> Mapping[Partition, tuple[int, int]]:
+        """See `ports.Source`."""
+        positions = self._batch.positions
+        highs = self._member.highs((part.topic, part.partition) for part in positions.parts)
+        return {
+            part: (positions.next_offset(slot), highs[part.topic, part.partition])
+            for slot, part in enumerate(positions.parts)
+            if (part.topic, part.partition) in highs
+        }
+
+    def stuck(self) -> Mapping[Partition, str]:
+        """See `ports.Source`; readiness reports them."""
+        return {
+            stuck.partition: f"offset {stuck.offset} cannot be read: {stuck.reason}"
+            for stuck in self._batch.stuck.values()
+        }
 
     def interrupt(self) -> None:
-        """Make the poll that runs, or else the next one, return what it has; from any thread."""
+        """See `ports.Source`."""
         self._interrupted.set()
+
+    # -- beyond the port --------------------------------------------------------------------
 
     def check(self) -> None:
         """One round trip, at start-up and for `check --connect`: raises why it cannot work.
@@ -150,19 +167,6 @@ class KafkaSource:
         """
         self._topics.describe(self._settings.kafka.topics)
         self._topics.group_offsets([(name, 0) for name in self._settings.subscription])
-
-    def stuck_partitions(self) -> tuple[StuckPartition, ...]:
-        """Partitions that stay silent until a limit is raised; readiness reports them."""
-        return tuple(self._batch.stuck.values())
-
-    def ends(self) -> Mapping[Partition, tuple[int, int]]:
-        """(next offset, end of the log as the last fetch told) per fetched partition, for lag."""
-        positions, highs = self._batch.positions, self._member.highs()
-        return {
-            part: (positions.next_offset(slot), highs[part.topic, part.partition])
-            for slot, part in enumerate(positions.parts)
-            if (part.topic, part.partition) in highs
-        }
 
     # -- inside -----------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ the removal before it, while a pause soon after an assignment can lose the offse
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -85,10 +85,10 @@ class GroupMember:
             # RuntimeError: the consumer was closed meanwhile.
             self._log.commit_failed(str(error))
 
-    def highs(self) -> dict[Place, int]:
-        """The end of each fetched partition as last told by a fetch; no request is made."""
+    def highs(self, places: Iterable[Place]) -> dict[Place, int]:
+        """The ends of these partitions as last told by a fetch; no request is made."""
         found = {}
-        for topic, partition in self._fetching:
+        for topic, partition in places:
             place = TopicPartition(topic, partition)
             _low, high = self._consumer.get_watermark_offsets(place, cached=True)
             if high >= 0:

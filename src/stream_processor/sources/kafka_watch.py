@@ -32,12 +32,11 @@ class TopicWatch:
         self._log = log
         self._clock = clock
         self._described: dict[str, Described] = {}
-        self._looked_at = clock.monotonic()
+        self._looked_at = float("-inf")
 
     def renew(self, names: Collection[str]) -> None:
         """Ask for the ids of exactly these topics and remember them: fetching may begin."""
         self._described = self._topics.describe(names)
-        self._looked_at = self._clock.monotonic()
 
     def topic_id(self, name: str) -> str | None:
         """The id as of the last `renew`."""

@@ -183,8 +183,19 @@ class MemorySource:
         """See `ports.Source`."""
         self._raise_changes()
 
+    def ends(self) -> Mapping[Partition, tuple[int, int]]:
+        """See `ports.Source`."""
+        return {
+            part: (self._positions.next_offset(slot), self._log.watermarks(_bare(part))[1])
+            for slot, part in enumerate(self._positions.parts)
+        }
+
+    def stuck(self) -> Mapping[Partition, str]:
+        """See `ports.Source`: never any."""
+        return {}
+
     def interrupt(self) -> None:
-        """A poll of this source never waits, so there is nothing to do."""
+        """See `ports.Source`. A poll of this source never waits, so there is nothing to do."""
 
     def close(self) -> None:
         """See `ports.Source`."""
