@@ -170,6 +170,9 @@ class Source(Protocol):
     def keep_alive(self) -> None:
         """Serve the group but take no records, while a commit is in flight; may raise as poll."""
 
+    def check(self) -> None:
+        """One round trip at the start: raises why it cannot work, with what to do."""
+
     def close(self) -> None:
         """Leave the group. Idempotent."""
 

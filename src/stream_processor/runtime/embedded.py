@@ -7,7 +7,6 @@ in flight; whatever goes wrong, it forgets both and takes over again, and the ta
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -29,7 +28,6 @@ from stream_processor.ports import (
     DeadLetterSink,
     Observer,
     Offsets,
-    Partition,
     Sink,
     Source,
 )
@@ -38,7 +36,7 @@ from stream_processor.processor.plan import Plan, Stamp
 from stream_processor.runtime.goal import Goal
 from stream_processor.runtime.offsets import account
 from stream_processor.runtime.ownership import Terms, take_over
-from stream_processor.runtime.retry import Retry
+from stream_processor.runtime.retry import Retry, Stop
 from stream_processor.runtime.standing import Standings
 
 _SERVE_SECONDS = 0.05
@@ -100,7 +98,7 @@ class Engine:
     observer: Observer
     clock: Clock
     retry: Retry
-    stop: threading.Event
+    stop: Stop
     goal: Goal
     _writer: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="settle")
@@ -121,6 +119,11 @@ class Engine:
         finally:
             self._close()
         self.observer.state("stopped")
+
+    def expire(self) -> None:
+        """End as after a stop, because the time that was asked for is over; from any thread."""
+        self.goal.expired = True
+        self.parts.source.interrupt()
 
     def wait_in_flight(self) -> None:
         """Wait, for a bounded time, for the commit in flight: the source's hook on revoke."""

@@ -1,4 +1,4 @@
-"""When a bounded run is done: at the end of the log as it stood at the start, or after N records."""
+"""When a bounded run is done: at the end of the log as it stood, after N records, in time."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from stream_processor.runtime.ownership import bare
 class Goal:
     """`until_latest`: the offsets that Kafka held when we first owned a partition.
 
-    `records_max`: about so many records, rounded up to a batch. Without either, never met.
+    `records_max`: about so many records, rounded up to a batch. Without either, never met, unless
+    `expired` is set from outside because the time is over.
     """
 
     until_latest: bool = False
     records_max: int | None = None
+    expired: bool = False
     records: int = 0
     _targets: dict[Partition, int] = field(default_factory=dict)
     _at: dict[Partition, int] = field(default_factory=dict)
@@ -39,11 +41,13 @@ class Goal:
     def may_be_met(self, batch: Batch) -> bool:
         """Whether the run is done once this batch is durable, so that it is not waited for late."""
         if self.records_max is not None:
-            return self.records + batch.records.num_rows >= self.records_max
+            return bool(self.records + batch.records.num_rows >= self.records_max)
         return self.until_latest and self._reached({**self._at, **batch.upto})
 
     def is_met(self) -> bool:
-        """Whether everything that was asked for is durable."""
+        """Whether everything that was asked for is durable, or the time is over."""
+        if self.expired:
+            return True
         if self.records_max is not None and self.records >= self.records_max:
             return True
         return self.until_latest and self._reached(self._at)

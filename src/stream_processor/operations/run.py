@@ -1,0 +1,91 @@
+"""`run`: prove that the world is there, then stream until a goal, a signal or a decision."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from stream_processor.config.fields import SchemaFile
+from stream_processor.config.pipeline import Pipeline
+from stream_processor.errors import Unavailable
+from stream_processor.operations.assemble import Environment, RunTerms, engine
+from stream_processor.runtime.embedded import Engine
+from stream_processor.runtime.interruption import interrupted_by
+from stream_processor.runtime.object_store import open_store
+from stream_processor.runtime.retry import Backoff, Retry, until_available
+from stream_processor.runtime.store_proof import prove_conditional_create
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What a person asked for: the terms, and how long to run and to wait.
+
+    `wait` keeps trying a world that is away at the start instead of ending with exit code 3.
+    """
+
+    terms: RunTerms
+    seconds_max: float | None = None
+    wait: bool = False
+
+
+def run(
+    pipeline: Pipeline, schema_file: SchemaFile, request: RunRequest, environment: Environment
+) -> int:
+    """Stream; returns how many records became durable.
+
+    Called by the CLI. Raises `Unavailable` when the world is away at the start (exit 3), a
+    `ConfigurationError` (exit 2) or a `DecisionNeeded` (exit 1) when a person must act.
+    """
+    environment.observer.state("starting")
+    made = engine(pipeline, schema_file, request.terms, environment)
+    with interrupted_by(environment.stop, made.parts.source):
+        try:
+            _begin(pipeline, made, request, environment)
+        except BaseException:
+            made.parts.source.close()
+            raise
+        with _for_seconds(request.seconds_max, made.expire):
+            made.run()
+    return made.goal.records
+
+
+def _begin(pipeline: Pipeline, made: Engine, request: RunRequest, environment: Environment) -> None:
+    """Everything that can refuse does so now, before anything is written."""
+
+    def look() -> None:
+        for table, storage in (
+            (pipeline.sink.delta.table, pipeline.sink.delta.storage),
+            (pipeline.dead_letter_table, pipeline.dead_letter_storage),
+        ):
+            prove_conditional_create(open_store(table, storage))
+        made.parts.source.check()
+        made.parts.sink.remembered()
+        made.parts.dead_letters.remembered()
+
+    def report(error: Unavailable, failures: int) -> None:
+        environment.observer.event(
+            "waiting", reason=error.message, hint=error.hint, attempts=failures
+        )
+
+    # Two attempts before giving up: a server that is just being started deserves one.
+    limits = Backoff() if request.wait else Backoff(attempts_max=2)
+    dice = random.Random()  # noqa: S311 - jitter, not a secret
+    until_available(look, Retry(limits, environment.clock, dice, environment.stop), report)
+
+
+@contextmanager
+def _for_seconds(seconds: float | None, expire: Callable[[], None]) -> Iterator[None]:
+    """Call `expire` after so many seconds, unless the block ended before."""
+    if seconds is None:
+        yield
+        return
+    timer = threading.Timer(seconds, expire)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
