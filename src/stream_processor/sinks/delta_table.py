@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -62,6 +62,8 @@ _WRITER = WriterProperties(compression="SNAPPY", max_row_group_size=250_000)
 class FencedTable:
     """A table, the version of our last own commit on it (the base), and what we own there.
 
+    `name` prefixes the kill points; `on_commit` is told how many seconds each batch's commit took.
+
     State: the base handle, what it remembered, the owned positions. Used by one thread at a time.
     """
 
@@ -73,12 +75,14 @@ class FencedTable:
         name: str,
         decisions: Decisions,
         kill_point: KillPoint = never,
+        on_commit: Callable[[float], None] = lambda _: None,
     ) -> None:
         self.spec = spec
         self.name = name
         self._store = store
         self._decisions = decisions
         self._kill_point = kill_point
+        self._on_commit = on_commit
         self._writer_id = uuid.uuid4().hex
         self._table_id: str | None = None
         self._base: DeltaTable | None = None
@@ -168,7 +172,9 @@ class FencedTable:
                 if suffix == "" or number != before[suffix]:
                     txns[name + suffix] = number
         self._kill_point(f"{self.name}.before_commit")
+        started = time.monotonic()
         self._commit(rows, txns, {"kind": "batch", **note})
+        self._on_commit(time.monotonic() - started)
         self._owned = after
         self._kill_point(f"{self.name}.after_commit")
 
