@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,17 +34,24 @@ KAFKA = "+".join(
 )
 
 
-def lock_python(name: str, *extras: str) -> None:
-    """Resolve pyproject.toml with these extras, for every platform and Python version at once."""
-    command = [str(Path(sys.executable).with_name("uv")), "pip", "compile", "pyproject.toml"]
+def lock_python(name: str, *options: str, source: str = "pyproject.toml") -> None:
+    """Resolve the source with these options, for every platform and Python version at once."""
+    command = [str(Path(sys.executable).with_name("uv")), "pip", "compile", source]
     command += ["--universal", "--generate-hashes", "--python-version", "3.11", "--quiet"]
     command += ["--no-emit-index-url", "--no-emit-find-links", "--no-header", "--no-annotate"]
-    command += [part for extra in extras for part in ("--extra", extra)]
-    subprocess.run([*command, "--output-file", name], cwd=ROOT, check=True)
+    subprocess.run([*command, *options, "--output-file", name], cwd=ROOT, check=True)
     text = (ROOT / name).read_text()
     if re.search(r"://|-find-links|index-url", text):
         sys.exit(f"{name} holds an address")
     print(f"{name}: {text.count('==')} packages")
+
+
+def build_requirements() -> str:
+    """A file with what pyproject.toml needs to be installed itself."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    path = Path(tempfile.mkdtemp()) / "build.in"
+    path.write_text("\n".join(project["build-system"]["requires"]))
+    return str(path)
 
 
 def lock_kafka() -> None:
@@ -65,6 +73,7 @@ def lock_kafka() -> None:
 
 
 if __name__ == "__main__":
-    lock_python("requirements.lock", "demo")
-    lock_python("requirements-dev.lock", "dev")
+    lock_python("requirements.lock", "--extra=demo")
+    lock_python("requirements-dev.lock", "--extra=dev", "--constraint=requirements.lock")
+    lock_python("requirements-build.lock", source=build_requirements())
     lock_kafka()
