@@ -9,11 +9,14 @@ from deltalake.exceptions import TableNotFoundError
 
 from stream_processor.config.pipeline import Pipeline, StorageConfig
 from stream_processor.errors import ConfigurationError, TableRefused
-from stream_processor.ports import Memory, ObjectStore
+from stream_processor.ports import Memory, ObjectStore, Partition
 from stream_processor.runtime.object_store import delta_storage_options, open_store
 from stream_processor.sinks import delta_ids, delta_log
 from stream_processor.sinks.delta_create import owner
 from stream_processor.sinks.delta_errors import mapped
+
+Key = tuple[str, int]
+"""`ports.Partition.key`: (topic id, or topic where there is none; partition)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,30 @@ def tables_of(pipeline: Pipeline) -> Tables:
         storage=sink.storage,
         dead_letter_storage=pipeline.dlq.storage or sink.storage,
     )
+
+
+def partitions_of(*memories: Memory) -> dict[Key, Partition]:
+    """Every partition that the tables remember, with its topic's name where they know it."""
+    names = {
+        topic_id: name
+        for memory in memories
+        for name, ids in memory.topics.items()
+        for topic_id in ids
+    }
+    found = {}
+    for key in (key for memory in memories for key in memory.positions):
+        name = names.get(delta_ids.bare(key[0]))
+        found[key] = Partition(name or key[0], key[0] if name else None, key[1])
+    return found
+
+
+def superseded(partition: Partition, memory: Memory) -> bool:
+    """Whether other events live at its offsets now: an accepted rewind, or a topic made again."""
+    if partition.topic_id is None:
+        return False
+    bare, _, turn = partition.topic_id.partition("~")
+    newer = (f"{bare}~{int(turn or 0) + 1}", partition.partition)
+    return newer in memory.positions or memory.topics.get(partition.topic, (bare,))[-1] != bare
 
 
 def open_data(tables: Tables) -> Snapshot:

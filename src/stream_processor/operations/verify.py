@@ -17,18 +17,21 @@ from itertools import chain, islice
 from typing import Protocol
 
 from stream_processor.operations.snapshots import (
+    Key,
     Snapshot,
     Tables,
     open_data,
     open_dead_letters,
     open_ledger,
+    partitions_of,
+    superseded,
 )
 from stream_processor.operations.verify_offsets import without
 from stream_processor.operations.verify_report import Finding, VerifyReport
-from stream_processor.operations.verify_scan import DATA, DEAD_LETTERS, Key, scan
+from stream_processor.operations.verify_scan import DATA, DEAD_LETTERS, scan
 from stream_processor.operations.verify_tally import EXAMPLES_MAX, Tally
 from stream_processor.ports import Memory, Partition, Position
-from stream_processor.sinks import delta_ids, delta_log
+from stream_processor.sinks import delta_log
 
 # How far back the log is read for the ranges of known holes, and how many ranges Kafka is asked
 # for at once.
@@ -84,18 +87,15 @@ def verify(tables: Tables, holes: HoleReader | None = None) -> VerifyReport:
 
 
 def _tallies(data: Memory, dead: Memory) -> dict[Key, Tally]:
-    names = {topic_id: name for name, ids in data.topics.items() for topic_id in ids}
-    names |= {topic_id: name for name, ids in dead.topics.items() for topic_id in ids}
-    positions = dict(data.positions)
-    for key, position in dead.positions.items():
-        # Claimed after our snapshot of the data was taken: nothing is done, all is pending.
-        positions.setdefault(key, Position(position.start, start=position.start))
     tallies = {}
-    for key, position in positions.items():
-        name = names.get(delta_ids.bare(key[0]))
-        partition = Partition(name or key[0], key[0] if name else None, key[1])
-        dead_upto = dead.positions.get(key, position).next_offset
-        tallies[key] = Tally(partition, position, dead_upto)
+    for key, partition in partitions_of(data, dead).items():
+        there = dead.positions.get(key)
+        position = data.positions.get(key)
+        if position is None:
+            # Claimed after our snapshot of the data was taken: nothing is done, all is pending.
+            start = dead.positions[key].start
+            position = Position(start, start=start)
+        tallies[key] = Tally(partition, position, there.next_offset if there else 0)
     return tallies
 
 
@@ -151,7 +151,7 @@ def _noted_holes(data: Snapshot, key: Key) -> list[tuple[int, int]]:
 def _ask_kafka(holes: HoleReader, tally: Tally, memory: Memory) -> int:
     """Compare what no table holds with what Kafka delivers; return how much it cannot tell."""
     partition = tally.partition
-    readable = None if _rewound(partition, memory) else holes.readable(partition)
+    readable = None if superseded(partition, memory) else holes.readable(partition)
     low, high = readable or (0, 0)
     unchecked = delivered = 0
     examples: list[int] = []
@@ -169,12 +169,3 @@ def _ask_kafka(holes: HoleReader, tally: Tally, memory: Memory) -> int:
         tally.exemplify("hole_in_kafka", examples)
         tally.count("hole_in_kafka", delivered - excused)
     return unchecked
-
-
-def _rewound(partition: Partition, memory: Memory) -> bool:
-    """Whether an accepted rewind gave this partition a newer identity: other events live there."""
-    if partition.topic_id is None:
-        return False
-    bare, _, turn = partition.topic_id.partition("~")
-    newer = f"{bare}~{int(turn or 0) + 1}"
-    return (newer, partition.partition) in memory.positions

@@ -13,13 +13,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from stream_processor.errors import StoreUnavailable, TableRefused
-from stream_processor.operations.snapshots import Snapshot
+from stream_processor.operations.snapshots import Key, Snapshot
 from stream_processor.operations.verify_offsets import Offsets
 from stream_processor.schema import records
 from stream_processor.sinks.delta_errors import mapped
-
-Key = tuple[str, int]
-"""`ports.Partition.key`: (topic id, or topic where there is none; partition)."""
 
 # Few and large: the work per batch and partition is constant, and eight batches are 200 MB.
 _BATCH_ROWS = 1 << 20

@@ -1,0 +1,236 @@
+"""What a pipeline's tables say about how it is doing: read only, beside a running pipeline."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from stream_processor.operations.snapshots import (
+    Snapshot,
+    Tables,
+    open_data,
+    open_dead_letters,
+    partitions_of,
+    superseded,
+)
+from stream_processor.ports import Memory, Partition
+from stream_processor.sinks import delta_log
+from stream_processor.sinks.delta_create import owner
+from stream_processor.sinks.delta_errors import mapped
+from stream_processor.sinks.delta_log import Commit
+
+COMMITS_SHOWN = 10
+# How many commits are searched for the newest ones with rows, and for foreign writers.
+_COMMITS_READ_MAX = 50
+_WRITING = frozenset({"WRITE", "MERGE", "UPDATE", "DELETE", "STREAMING UPDATE", "RESTORE"})
+
+Ends = Callable[[Collection[Partition]], Mapping[Partition, int]]
+"""Asks Kafka where each partition ends now; partitions that it does not know are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionStatus:
+    """How far one partition is. `end` and `lag` are None where Kafka was not asked or is silent.
+
+    `waiting`: dead letters are committed whose data half is not; normal for a moment while a batch
+    is written, and after a crash until the restart. `superseded`: rewound or created again.
+    """
+
+    topic: str
+    topic_id: str | None
+    partition: int
+    committed: int
+    end: int | None
+    lag: int | None
+    waiting: bool
+    superseded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CommitStatus:
+    """One commit of the data table. `seconds` is how long the Delta library wrote, if it says."""
+
+    version: int
+    at: str
+    operation: str
+    engine: str
+    rows: int
+    dead_letters: int
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TableStatus:
+    """The size of one table. `owner` is the pipeline that it belongs to."""
+
+    uri: str
+    version: int
+    owner: str | None
+    files: int
+    size_bytes: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterCount:
+    """How many dead letters one cause has, ever."""
+
+    stage: str
+    code: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """Everything that `status` shows; values that become JSON as they stand.
+
+    `foreign_writers` are engines other than ours that changed the data table lately.
+    """
+
+    pipeline: str
+    data: TableStatus
+    dead_letter_table: TableStatus | None
+    partitions: tuple[PartitionStatus, ...]
+    commits: tuple[CommitStatus, ...]
+    dead_letters: tuple[DeadLetterCount, ...]
+    foreign_writers: tuple[str, ...]
+
+    @property
+    def lag(self) -> int | None:
+        """Events that are in Kafka and not in the tables; None when no end is known."""
+        known = [each.lag for each in self.partitions if each.lag is not None]
+        return sum(known) if known else None
+
+    @property
+    def last_commit_at(self) -> str | None:
+        """When the newest batch became durable, RFC 3339."""
+        return self.commits[0].at if self.commits else None
+
+    @property
+    def waiting(self) -> str | None:
+        """One sentence while dead letters wait for their data half."""
+        parts = [f"{each.topic}[{each.partition}]" for each in self.partitions if each.waiting]
+        if not parts:
+            return None
+        return (
+            f"a batch waits for its data half in {', '.join(parts)}; the next commit completes it"
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """For `status --json`."""
+        return asdict(self) | {
+            "lag": self.lag,
+            "last_commit_at": self.last_commit_at,
+            "waiting": self.waiting,
+        }
+
+
+def status(tables: Tables, ends: Ends | None = None) -> StatusReport:
+    """Read both tables at their heads, and Kafka's ends when `ends` is given.
+
+    Called by `stream-processor status`. Reads logs and two columns of the dead letters, no rows.
+    Raises `ConfigurationError` when there is no table, and `Unavailable`.
+    """
+    data = open_data(tables)
+    dead = open_dead_letters(tables)
+    recent = list(islice(delta_log.commits_backwards(data.store, data.version), _COMMITS_READ_MAX))
+    commits = [found for commit in recent if (found := _commit(commit))]
+    return StatusReport(
+        pipeline=tables.pipeline_id,
+        data=_table(data),
+        dead_letter_table=_table(dead) if dead else None,
+        partitions=tuple(_partitions(data.memory, dead.memory if dead else None, ends)),
+        commits=tuple(commits[:COMMITS_SHOWN]),
+        dead_letters=tuple(_dead_letters(dead)) if dead else (),
+        foreign_writers=tuple(sorted({name for commit in recent if (name := _foreign(commit))})),
+    )
+
+
+def _partitions(data: Memory, dead: Memory | None, ends: Ends | None) -> Iterator[PartitionStatus]:
+    partitions = partitions_of(data)
+    current = [each for each in partitions.values() if not superseded(each, data)]
+    known = ends(current) if ends else {}
+    for key, partition in sorted(partitions.items(), key=lambda item: (item[1].topic, item[0])):
+        committed = data.positions[key].next_offset
+        held = dead.positions.get(key) if dead else None
+        end = known.get(partition)
+        yield PartitionStatus(
+            topic=partition.topic,
+            topic_id=partition.topic_id,
+            partition=partition.partition,
+            committed=committed,
+            end=end,
+            lag=None if end is None else max(end - committed, 0),
+            waiting=held is not None and held.next_offset > committed,
+            superseded=superseded(partition, data),
+        )
+
+
+def _commit(commit: Commit) -> CommitStatus | None:
+    """A batch of ours; claims and other upkeep are not shown."""
+    note = _note(commit)
+    if note.get("kind") != "batch":
+        return None
+    parts = note.get("partitions", {}).values()
+    metrics = commit.info.get("operationMetrics", {})
+    took_ms = metrics.get("execution_time_ms")
+    moment = datetime.fromtimestamp(int(commit.info.get("timestamp", 0)) / 1000, UTC)
+    return CommitStatus(
+        version=commit.version,
+        at=moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        operation=commit.operation,
+        engine=str(commit.info.get("engineInfo", "")),
+        rows=sum(part.get("rows", 0) for part in parts),
+        dead_letters=sum(part.get("dead", 0) for part in parts),
+        seconds=None if took_ms is None else int(took_ms) / 1000,
+    )
+
+
+def _note(commit: Commit) -> dict[str, Any]:
+    note = json.loads(commit.info.get("stream_processor", "{}"))
+    return note if isinstance(note, dict) else {}
+
+
+def _foreign(commit: Commit) -> str | None:
+    """The engine of a commit that is neither ours nor upkeep by the library that we use."""
+    if "stream_processor" in commit.info:
+        return None
+    engine = str(commit.info.get("engineInfo") or "an engine without a name")
+    if engine.startswith("delta-rs") and commit.operation not in _WRITING:
+        return None
+    return f"{engine} ({commit.operation})"
+
+
+def _table(snapshot: Snapshot) -> TableStatus:
+    with mapped(snapshot.uri, "reading the log of"):
+        files = pa.table(snapshot.table.get_add_actions(flatten=True))
+        return TableStatus(
+            uri=snapshot.uri,
+            version=snapshot.version,
+            owner=owner(snapshot.table),
+            files=files.num_rows,
+            size_bytes=sum(files["size_bytes"].to_pylist()),
+            rows=sum(number or 0 for number in files["num_records"].to_pylist()),
+        )
+
+
+def _dead_letters(dead: Snapshot) -> list[DeadLetterCount]:
+    counts: Counter[tuple[str, str]] = Counter()
+    names = ["stage", "code"]
+    with mapped(dead.uri, "reading"):
+        dataset = dead.table.to_pyarrow_dataset(
+            parquet_read_options=ds.ParquetReadOptions(dictionary_columns=set(names))
+        )
+        for batch in dataset.to_batches(columns=names):
+            texts = pa.table({name: batch[name].cast(pa.string()) for name in names})
+            for row in texts.group_by(names).aggregate([([], "count_all")]).to_pylist():
+                counts[row["stage"], row["code"]] += row["count_all"]
+    return [DeadLetterCount(stage, code, n) for (stage, code), n in counts.most_common()]
