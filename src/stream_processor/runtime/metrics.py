@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
-from stream_processor.ports import Advance, Offsets, Partition
+from stream_processor.ports import Advance, Offsets, Partition, Standing
 from stream_processor.schema.display import printable
 
 PREFIX = "stream_processor"
@@ -44,6 +44,7 @@ class Metrics:
     def __init__(self, subject: Subject) -> None:
         self.registry = CollectorRegistry()
         self._subject = subject
+        self._tables = {"data": subject.table, "dead_letters": subject.dead_letter_table}
         self._shown: set[tuple[str, str]] = set()
         ProcessCollector(registry=self.registry)
         self._make_flow()
@@ -56,8 +57,10 @@ class Metrics:
         for known in STATES:
             self._state.labels(self._subject.pipeline, known).set(known == state)
 
-    def settled(self, upto: Offsets, dead_by_code: Mapping[tuple[str, str], int]) -> None:
-        """One batch is durable."""
+    def settled(
+        self, upto: Offsets, dead_by_code: Mapping[tuple[str, str], int], now: float
+    ) -> None:
+        """One batch is durable since `now` (epoch): one commit, or two with dead letters."""
         pipeline = self._subject.pipeline
         for part, advance in upto.items():
             self._consumed.labels(pipeline, _label(part.topic)).inc(_delivered(advance))
@@ -68,34 +71,34 @@ class Metrics:
         self._written.labels(pipeline, self._subject.table).inc(rows)
         for (stage, code), count in dead_by_code.items():
             self._dead.labels(pipeline, stage, code).inc(count)
+        if dead_by_code:
+            self._committed("dead_letters", now)
+        self._committed("data", now)
 
-    def committed(self, table: str, seconds: float, now: float) -> None:
-        """One commit of one table was done at `now` (epoch) and took that long."""
-        labels = self._subject.pipeline, table
-        self._commits.labels(*labels, "ok").inc()
-        self._commit_seconds.labels(*labels).observe(seconds)
-        self._last_commit.labels(*labels).set(now)
-
-    def commit_failed(self, table: str) -> None:
-        """One commit raised; its outcome may be unknown until the next claim."""
-        self._commits.labels(self._subject.pipeline, table, "failed").inc()
+    def commit_failed(self, stage: str) -> None:
+        """A commit raised; its outcome may be unknown until the next claim."""
+        self._commits.labels(self._subject.pipeline, self._tables[stage], "failed").inc()
 
     def stage(self, stage: str, seconds: float) -> None:
-        """One stage of one batch took that long."""
+        """One stage of one batch took that long; `data` and `dead_letters` are commits."""
         self._stage_seconds.labels(self._subject.pipeline, stage).observe(seconds)
+        if stage in self._tables:
+            labels = self._subject.pipeline, self._tables[stage]
+            self._commit_seconds.labels(*labels).observe(seconds)
 
     def latency(self, seconds: float) -> None:
         """From Kafka's timestamp to the commit, of the oldest record of one batch."""
         self._latency.labels(self._subject.pipeline, self._subject.table).observe(seconds)
 
-    def lag(self, part: Partition, records: int, seconds: float, committed_ms: int | None) -> None:
-        """How far one owned partition is behind."""
+    def lag(self, part: Partition, at: Standing, seconds: float | None) -> None:
+        """How far one owned partition is behind; `seconds` is None while nothing tells it."""
         labels = self._subject.pipeline, _label(part.topic), str(part.partition)
         self._shown.add(labels[1:])
-        self._lag_records.labels(*labels).set(records)
-        self._lag_seconds.labels(*labels).set(seconds)
-        if committed_ms is not None:
-            self._committed_time.labels(*labels).set(committed_ms / 1000)
+        self._lag_records.labels(*labels).set(at.lag)
+        if seconds is not None:
+            self._lag_seconds.labels(*labels).set(seconds)
+        if at.committed_ms is not None:
+            self._committed_time.labels(*labels).set(at.committed_ms / 1000)
 
     def keep_only(self, owned: Iterable[Partition]) -> None:
         """Stop showing partitions that are not ours: their lag would stand still for ever."""
@@ -121,6 +124,11 @@ class Metrics:
     def retried(self, error: str) -> None:
         """One more attempt after an error of this class."""
         self._retries.labels(self._subject.pipeline, error).inc()
+
+    def _committed(self, stage: str, now: float) -> None:
+        labels = self._subject.pipeline, self._tables[stage]
+        self._commits.labels(*labels, "ok").inc()
+        self._last_commit.labels(*labels).set(now)
 
     def _make_flow(self) -> None:
         table = ("pipeline", "table")
@@ -199,7 +207,7 @@ class Metrics:
         for counter in (self._holes, self._rebalances, self._fenced):
             counter.labels(subject.pipeline)
         self._written.labels(subject.pipeline, subject.table)
-        for table in (subject.table, subject.dead_letter_table):
+        for table in self._tables.values():
             for outcome in ("ok", "failed"):
                 self._commits.labels(subject.pipeline, table, outcome)
 

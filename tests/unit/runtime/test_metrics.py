@@ -4,7 +4,7 @@ from pathlib import Path
 
 from prometheus_client import generate_latest
 
-from stream_processor.ports import Advance, Partition
+from stream_processor.ports import Advance, Partition, Standing
 from stream_processor.runtime.metrics import Metrics, Subject
 
 DOCS = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
@@ -47,7 +47,7 @@ def test_a_settled_batch_is_counted_by_table_code_reason_and_topic() -> None:
         P0: Advance(0, 10, rows=5, dead=2, held_back=1, skipped=skipped, hole_ranges=((8, 9),)),
         P1: Advance(0, 4, rows=4),
     }
-    metrics.settled(upto, {("parse", "json.syntax"): 2})
+    metrics.settled(upto, {("parse", "json.syntax"): 2}, 0.0)
     assert value(metrics, "records_written_total", pipeline="orders", table="orders") == 9
     assert value(metrics, "records_consumed_total", pipeline="orders", topic="shop.orders") == 13
     assert value(metrics, "records_skipped_total", pipeline="orders", reason="tombstone") == 1
@@ -72,8 +72,8 @@ def test_exactly_one_state_is_one() -> None:
 def test_a_partition_that_left_shows_no_lag_any_more() -> None:
     """A lag that stands still after a rebalance would alarm for ever."""
     metrics = Metrics(SUBJECT)
-    metrics.lag(P0, 7, 1.5, 1_700_000_000_000)
-    metrics.lag(P1, 3, 0.5, None)
+    metrics.lag(P0, Standing(0, 7, committed_ms=1_700_000_000_000), 1.5)
+    metrics.lag(P1, Standing(0, 3), 0.5)
     metrics.keep_only([P1])
     metrics.keep_only([P1])
     gone = {"pipeline": "orders", "topic": "shop.orders", "partition": "0"}
@@ -89,13 +89,16 @@ def test_commits_are_counted_from_zero_by_outcome() -> None:
     metrics = Metrics(SUBJECT)
     failed = {"pipeline": "orders", "table": "orders", "outcome": "failed"}
     assert value(metrics, "commits_total", **failed) == 0
-    metrics.commit_failed("orders")
-    metrics.committed("orders", 0.12, 1_700_000_000)
+    metrics.commit_failed("data")
+    metrics.stage("data", 0.12)
+    metrics.settled({P0: Advance(0, 1, rows=1)}, {}, 1_700_000_000)
     assert value(metrics, "commits_total", **failed) == 1
     assert value(metrics, "commits_total", **failed | {"outcome": "ok"}) == 1
     table = {"pipeline": "orders", "table": "orders"}
     assert value(metrics, "commit_duration_seconds_sum", **table) == 0.12
     assert value(metrics, "last_commit_timestamp_seconds", **table) == 1_700_000_000
+    dead = {"pipeline": "orders", "table": "orders__dlq", "outcome": "ok"}
+    assert value(metrics, "commits_total", **dead) == 0
 
 
 def test_memory_of_the_process_and_the_build_are_there() -> None:
