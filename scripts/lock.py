@@ -1,7 +1,9 @@
 """Write all locks anew: requirements*.lock (by uv) and the lock of Kafka's jars (by jgo).
 
 For maintainers, after a change of versions in pyproject.toml or of KAFKA_VERSION:
-    .venv/bin/python scripts/lock.py
+    .venv/bin/pip install uv && .venv/bin/python scripts/lock.py
+requirements-core.lock is the job alone (its image), requirements.lock adds what the demo needs, and
+requirements-dev.lock the tools; requirements-build.lock is what installs the package itself.
 The locks hold versions and hashes but no address: pip and jgo know where to ask.
 """
 
@@ -74,6 +76,7 @@ def lock_kafka() -> None:
 
 if __name__ == "__main__":
     lock_python("requirements.lock", "--extra=demo")
+    lock_python("requirements-core.lock", "--constraint=requirements.lock")
     lock_python("requirements-dev.lock", "--extra=dev", "--constraint=requirements.lock")
     lock_python("requirements-build.lock", source=build_requirements())
     lock_kafka()

@@ -8,7 +8,7 @@ committed here, and started on free loopback ports as child processes.
         create_topic(kafka.bootstrap_servers, "orders", partitions=4)
 """
 
-from stream_processor.operations.local_stack.buckets import create_bucket
+from stream_processor.operations.local_stack.buckets import Credentials, create_bucket
 from stream_processor.operations.local_stack.kafka import RunningKafka, start_kafka
 from stream_processor.operations.local_stack.kafka_parts import fetch_kafka
 from stream_processor.operations.local_stack.minio import RunningMinio, start_minio
@@ -16,6 +16,7 @@ from stream_processor.operations.local_stack.minio_parts import fetch_minio
 from stream_processor.operations.local_stack.process import Lifetime
 
 __all__ = [
+    "Credentials",
     "Lifetime",
     "RunningKafka",
     "RunningMinio",
