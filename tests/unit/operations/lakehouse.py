@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
@@ -41,15 +40,16 @@ LEDGER = pa.schema([*list(DEAD)[2:], pa.field("action", pa.string())])
 
 @dataclass(frozen=True)
 class Lakehouse:
-    """The three tables of one pipeline in a local folder."""
+    """The three tables of one pipeline in a folder or below an `s3://` address."""
 
-    folder: Path
+    folder: str
     topic: str = "orders"
     topic_id: str | None = ORDERS
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def tables(self) -> Tables:
-        return Tables(PIPELINE, str(self.folder / "orders"), str(self.folder / "orders__dlq"))
+        return Tables(PIPELINE, f"{self.folder}/orders", f"{self.folder}/orders__dlq")
 
     def verify(self) -> VerifyReport:
         return verify(self.tables)
@@ -60,7 +60,13 @@ class Lakehouse:
             found[finding.kind] = found.get(finding.kind, 0) + finding.count
         return found
 
-    def data(self, offsets: Iterable[int], partition: int = 0, **ids: int) -> None:
+    def data(
+        self,
+        offsets: Iterable[int],
+        partition: int = 0,
+        note: Mapping[str, object] | None = None,
+        **ids: int,
+    ) -> None:
         """One commit of rows; `ids` like `upto=10, start=0, holes=1` become txn entries."""
         offsets = list(offsets)
         rows = {
@@ -70,13 +76,20 @@ class Lakehouse:
             "_kafka_partition": [partition] * len(offsets),
             "_kafka_offset": offsets,
         }
-        self.commit(self.tables.data, pa.table(rows, schema=DATA), self.txns(partition, ids))
+        table = pa.table(rows, schema=DATA)
+        self.commit(self.tables.data, table, self.txns(partition, ids), note)
 
-    def dead(self, offsets: Iterable[int], partition: int = 0, **ids: int) -> None:
+    def dead(
+        self,
+        offsets: Iterable[int],
+        partition: int = 0,
+        code: str = "json.syntax",
+        **ids: int,
+    ) -> None:
         """One commit of dead letters."""
         rows = self._coordinates(offsets, partition)
         rows |= {"stage": ["parse"] * len(rows["offset"])}
-        rows |= {"code": ["json.syntax"] * len(rows["offset"])}
+        rows |= {"code": [code] * len(rows["offset"])}
         table = pa.table(rows, schema=DEAD)
         self.commit(self.tables.dead_letters, table, self.txns(partition, ids))
 
@@ -97,6 +110,7 @@ class Lakehouse:
             uri,
             rows,
             mode="append",
+            storage_options=dict(self.options),
             commit_properties=CommitProperties(
                 app_transactions=[Transaction(name, value) for name, value in txns.items()],
                 custom_metadata={"stream_processor": json.dumps(note or {})},
@@ -113,7 +127,7 @@ class Lakehouse:
         return found
 
     def open_data(self) -> DeltaTable:
-        return DeltaTable(self.tables.data)
+        return DeltaTable(self.tables.data, storage_options=dict(self.options))
 
     def _coordinates(self, offsets: Iterable[int], partition: int) -> dict[str, list[object]]:
         found: list[object] = list(offsets)

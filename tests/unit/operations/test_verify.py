@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
-from lakehouse import DATA, ORDERS, Kafka, Lakehouse
 
 from stream_processor.errors import ConfigurationError, StoreUnavailable, TableRefused
 from stream_processor.operations.verify import verify
+from tests.unit.operations.lakehouse import DATA, ORDERS, Kafka, Lakehouse
 
 
 @pytest.fixture
 def lake(tmp_path):
-    return Lakehouse(tmp_path)
+    return Lakehouse(str(tmp_path))
 
 
 def test_rows_and_dead_letters_account_for_every_offset(lake):
@@ -185,7 +186,7 @@ def test_topics_and_incarnations_are_separate_partitions(lake):
 
 def test_topics_without_ids_are_known_by_name(tmp_path):
     """`topic_identity: name` is for brokers that have no ids."""
-    lake = Lakehouse(tmp_path, topic_id=None)
+    lake = Lakehouse(str(tmp_path), topic_id=None)
     lake.dead([1], upto=2)
     lake.data([0], upto=2, start=0)
     report = lake.verify()
@@ -274,7 +275,7 @@ def test_checkpoint_log_cleanup_and_compaction_change_nothing(lake):
     table = lake.open_data()
     table.create_checkpoint()
     table.cleanup_metadata()
-    left = sorted(p.name for p in (lake.folder / "orders/_delta_log").glob("*.json"))
+    left = sorted(p.name for p in Path(lake.tables.data, "_delta_log").glob("*.json"))
     assert f"{0:020}.json" not in left
     after = lake.verify()
     assert after.clean
@@ -315,7 +316,7 @@ def test_a_table_without_our_columns_is_refused(lake):
 def test_a_damaged_file_is_said_in_one_sentence(lake):
     """Not a stack trace of the Parquet reader."""
     lake.data(range(100), upto=100, start=0)
-    for file in (lake.folder / "orders").glob("*.parquet"):
+    for file in Path(lake.tables.data).glob("*.parquet"):
         file.write_bytes(b"x" * file.stat().st_size)
     with pytest.raises(StoreUnavailable, match="not readable Parquet"):
         lake.verify()

@@ -6,12 +6,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from deltalake import DeltaTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lakehouse import Lakehouse
+
+from tests.unit.operations.lakehouse import Lakehouse
 
 FATES = st.sampled_from(["row", "row", "row", "dead", "skip", "hole"])
 
@@ -58,7 +58,7 @@ class History:
 @contextmanager
 def history(start: int, batches: list[tuple[list[str], bool]]) -> Iterator[History]:
     with tempfile.TemporaryDirectory() as folder:
-        made = History(Lakehouse(Path(folder)), start)
+        made = History(Lakehouse(folder), start)
         made.begin()
         for fates, crash in batches:
             made.batch(fates, crash=crash)

@@ -1,0 +1,126 @@
+"""Reads chosen offsets from Kafka again, to tell a true hole from a lost event.
+
+For `verify --connect`. Its own consumer with offsets of its own: it joins no group, commits
+nothing, and so disturbs no running pipeline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from stream_processor.errors import BrokerUnavailable, TopicMissing
+from stream_processor.ports import Clock, Observer, Partition
+from stream_processor.sources.kafka_errors import Meaning, as_ours, meaning
+from stream_processor.sources.kafka_log import ClientLog
+from stream_processor.sources.kafka_settings import KafkaSettings, consumer_properties
+from stream_processor.sources.kafka_topics import KafkaTopics, bare_id
+
+# Reading on costs less than seeking, up to about this distance.
+_READ_ON_OFFSETS = 5_000
+_MESSAGES_AT_ONCE = 1_000
+_POLL_SECONDS = 1.0
+
+Range = tuple[int, int]
+
+
+class KafkaHoles:
+    """Implements `operations.verify.HoleReader`; made by the composition root."""
+
+    def __init__(self, settings: KafkaSettings, observer: Observer, clock: Clock) -> None:
+        self._settings = settings
+        self._log = ClientLog(observer, clock)
+        self._clock = clock
+        self._topics = KafkaTopics(settings, self._log)
+
+    def readable(self, partition: Partition) -> Range | None:
+        """[low, last stable offset); None when the topic is gone or was created again.
+
+        Raises `BrokerUnavailable` or `CredentialsRejected`.
+        """
+        try:
+            described = self._topics.describe([partition.topic])[partition.topic]
+        except TopicMissing:
+            return None
+        here = partition.partition < described.partitions
+        if described.topic_id != bare_id(partition) or not here:
+            return None
+        place = (partition.topic, partition.partition)
+        return self._topics.watermarks([place])[place]
+
+    def existing(self, partition: Partition, ranges: Sequence[Range]) -> Iterator[int]:
+        """The offsets in these ascending ranges that a `read_committed` reader gets, ascending.
+
+        The ranges must lie within `readable`. Raises `BrokerUnavailable` when Kafka is silent for
+        `contact_seconds`, or another `Unavailable`.
+        """
+        # The group's name is a formality of the client: with `assign` nobody joins it.
+        properties: dict[str, Any] = {
+            **consumer_properties(self._settings),
+            "error_cb": self._log.client_error,
+        }
+        consumer = Consumer(properties, logger=self._log)
+        with closing(consumer):
+            for span in _spans(ranges):
+                begin, end = span[0][0], span[-1][1]
+                offsets = self._read(consumer, partition, begin, end)
+                yield from _within(offsets, span)
+
+    def _read(
+        self, consumer: Consumer, partition: Partition, begin: int, end: int
+    ) -> Iterator[int]:
+        consumer.assign([TopicPartition(partition.topic, partition.partition, begin)])
+        heard = self._clock.monotonic()
+        while True:
+            messages = consumer.consume(_MESSAGES_AT_ONCE, _POLL_SECONDS)
+            if messages:
+                heard = self._clock.monotonic()
+            elif self._clock.monotonic() - heard > self._settings.contact_seconds:
+                raise BrokerUnavailable(
+                    f"Kafka sends nothing of {partition} from offset {begin} on",
+                    hint="check that the brokers run",
+                )
+            for message in messages:
+                offset = _offset(message, partition)
+                if offset is None or offset >= end:
+                    return
+                yield offset
+
+
+def _offset(message: Message, partition: Partition) -> int | None:
+    """The offset of an event, None at the end of the partition."""
+    error = message.error()
+    if error is None:
+        offset = message.offset()
+        if offset is None:
+            raise BrokerUnavailable(f"Kafka sent an event of {partition} without an offset")
+        return int(offset)
+    if meaning(error) is Meaning.END_OF_PARTITION:
+        return None
+    raise as_ours(error, f"read {partition} again") from KafkaException(error)
+
+
+def _spans(ranges: Sequence[Range]) -> Iterator[list[Range]]:
+    """Ranges that are read in one go."""
+    span: list[Range] = []
+    for each in ranges:
+        if span and each[0] - span[-1][1] > _READ_ON_OFFSETS:
+            yield span
+            span = []
+        span.append(each)
+    if span:
+        yield span
+
+
+def _within(offsets: Iterator[int], ranges: Sequence[Range]) -> Iterator[int]:
+    """Those offsets that lie in a range; both ascend."""
+    left = iter(ranges)
+    begin, end = next(left)
+    for offset in offsets:
+        while offset >= end:
+            begin, end = next(left, (offset + 1, offset + 2))
+        if offset >= begin:
+            yield offset
