@@ -49,7 +49,7 @@ class _Mark:
 class Watchdog:
     """What is known of every partition's progress. Begin with `Watchdog(limit_seconds)`.
 
-    The limit must be well above the commit interval (`observation.stall_limit_seconds`), because a
+    The limit must be well above the commit interval (`snapshot.rest_limit_seconds`), because a
     partition only moves when a batch is durable.
     """
 
