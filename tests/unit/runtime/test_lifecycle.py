@@ -8,9 +8,9 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from manual_clock import ManualClock
 
 from stream_processor.runtime.lifecycle import GRACE_SECONDS, Lifecycle
+from tests.unit.runtime.manual_clock import ManualClock
 
 CHILD = """
 import sys, time

@@ -9,7 +9,6 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from manual_clock import ManualClock
 from pydantic import SecretStr
 
 from stream_processor.errors import StoreUnavailable
@@ -22,6 +21,7 @@ from stream_processor.runtime.logging_setup import (
     StandardLog,
     make_log,
 )
+from tests.unit.runtime.manual_clock import ManualClock
 
 SECRET = "correct-horse-battery"
 

@@ -5,7 +5,6 @@ import json
 import threading
 
 import pytest
-from manual_clock import ManualClock
 
 from stream_processor.errors import InternalError
 from stream_processor.ports import Advance, Observer, Partition, Standing
@@ -14,6 +13,7 @@ from stream_processor.runtime.metrics import Metrics, Subject
 from stream_processor.runtime.observation import Observation, Repeats
 from stream_processor.runtime.snapshot import Snapshot, readiness, rest_limit_seconds
 from stream_processor.runtime.watchdog import Watchdog
+from tests.unit.runtime.manual_clock import ManualClock
 
 P0 = Partition("orders", "AAA", 0)
 P1 = Partition("orders", "AAA", 1)

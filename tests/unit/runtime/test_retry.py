@@ -7,10 +7,10 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from manual_clock import ManualClock
 
 from stream_processor.errors import BrokerUnavailable, ConfigurationError, Unavailable
 from stream_processor.runtime.retry import Backoff, Retry, until_available
+from tests.unit.runtime.manual_clock import ManualClock
 
 
 class Flaky:
