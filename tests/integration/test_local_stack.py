@@ -122,3 +122,26 @@ def test_a_server_dies_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         assert not is_free(port)
         os.kill(parent.pid, signal.SIGKILL)
     assert wait_until(lambda: is_free(port), 10)
+
+
+def test_up_leaves_both_running_and_down_stops_exactly_those(tmp_path: Path) -> None:
+    """`make up` is how a person tries the job on a real Kafka and a real MinIO."""
+    command = [sys.executable, "-m", "stream_processor.operations.local_stack"]
+
+    def say(verb: str) -> str:
+        return subprocess.check_output([*command, verb], cwd=tmp_path, text=True)
+
+    try:
+        said = say("up")
+        assert "source .stack/env" in said
+        assert "running already" in say("up")
+        env = tmp_path / ".stack" / "env"
+        assert env.stat().st_mode & 0o777 == 0o600
+        shell = ["sh", "-c", ". .stack/env; echo $KAFKA_BOOTSTRAP_SERVERS $S3_SECRET_ACCESS_KEY"]
+        bootstrap, secret = subprocess.check_output(shell, cwd=tmp_path, text=True).split()
+        assert topic_exists(bootstrap, "orders")
+        assert secret not in said
+    finally:
+        assert say("down") == "Stopped: kafka, minio\n"
+    assert is_free(int(bootstrap.partition(":")[2]))
+    assert not env.exists()

@@ -25,7 +25,7 @@ VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"
 SUM = "h1:/qdoYujxF5MBLDMVLeiYJ/7fBa1HikX39Dvzb9Ji8pA="
 """Go's own hash over the names and contents of all files of the module, as go.sum has it."""
 
-BUILD_STEPS = 1_500
+BUILD_STEPS = 1_600
 """About how many lines Go prints: one per downloaded module and per compiled package."""
 
 
