@@ -83,12 +83,12 @@ def as_ours(error: KafkaError, doing: str) -> Unavailable | ConfigurationError:
     sense = meaning(error)
     if sense is Meaning.REJECTED:
         return CredentialsRejected(
-            f"Kafka rejects us ({detail(error)}) while it should {doing}",
+            f"Kafka rejects us ({detail(error)}) when asked to {doing}",
             hint="check source.kafka.security and the rights of the user on topics and group",
         )
     if sense is Meaning.NO_TOPIC:
         return TopicMissing(
-            f"Kafka does not know a topic ({detail(error)}) while it should {doing}",
+            f"Kafka does not know the topic ({detail(error)}) when asked to {doing}",
             hint="create the topic, or correct source.kafka.topics",
         )
     if sense is Meaning.DUPLICATE_MEMBER:

@@ -58,7 +58,7 @@ class KafkaTopics:
             lambda: self._admin.describe_topics(
                 TopicCollection(names), request_timeout=self._settings.request_seconds
             ),
-            "describe topics",
+            "tell the topic id",
         )
         return {
             name: Described(str(found.topic_id), len(found.partitions))
@@ -149,19 +149,27 @@ class KafkaTopics:
 
     def _ask(self, send: Callable[[], Mapping[Any, Future[Any]]], doing: str) -> dict[Any, Any]:
         """Send one request and wait for all of its futures; its first failure becomes ours."""
+        about = ""
+        answers = {}
+        # The client's own time-out fires first; the margin only bounds a bug of the client.
+        margin = self._settings.request_seconds + 5
         try:
-            futures = send()
-            # The client's own time-out fires first; the margin only bounds a bug of the client.
-            margin = self._settings.request_seconds + 5
-            return {key: future.result(margin) for key, future in futures.items()}
+            for key, future in send().items():
+                about = f" for {_name(key)}"
+                answers[key] = future.result(margin)
         except KafkaException as error:
-            raise as_ours(error.args[0], doing) from error
+            raise as_ours(error.args[0], doing + about) from error
         except FutureTimeout as error:
             raise BrokerUnavailable(
                 f"Kafka did not answer in time when asked to {doing}"
             ) from error
         finally:
             self._admin.poll(0)  # serves the log queue, which grows otherwise
+        return answers
+
+
+def _name(key: object) -> str:
+    return f"{key.topic}[{key.partition}]" if isinstance(key, TopicPartition) else str(key)
 
 
 def bare_id(part: Partition) -> str | None:
