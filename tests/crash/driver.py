@@ -23,16 +23,7 @@ from stream_processor.config.pipeline import Pipeline
 from stream_processor.errors import StreamProcessorError
 from stream_processor.operations.assemble import Environment, RunTerms, engine
 from stream_processor.ports import Decisions
-
-
-class SystemClock:
-    """The real time."""
-
-    def now(self) -> float:
-        return time.time()
-
-    def monotonic(self) -> float:
-        return time.monotonic()
+from stream_processor.runtime.clock import SystemClock
 
 
 class Lines:

@@ -105,6 +105,7 @@ class Engine:
     )
     _in_flight: tuple[Future[Offsets], Prepared] | None = None
     _standings: Standings = field(default_factory=Standings)
+    _stuck: str = ""
 
     def run(self) -> None:
         """Stream. Raises a `DecisionNeeded` or a `ConfigurationError` when a person must act."""
@@ -140,11 +141,13 @@ class Engine:
         self._standings.claimed({p: at.next_offset for p, at in positions.items()})
         self.goal.claimed(positions, self.parts.source)
         self.observer.event("claimed", partitions=len(positions))
+        self._stuck = ""
         self.observer.state("running")
 
     def _stream(self) -> None:
         """LOOP: prepare(n+1) while settle(n) is in flight; ends by an exception or when done."""
         while not self._done():
+            self._name_stuck()
             with self._timed("poll"):
                 batch = self.parts.source.poll()
             self._standings.polled(batch)
@@ -162,6 +165,8 @@ class Engine:
                 self._await_in_flight()
             if self.goal.may_be_met(batch):
                 self._await_in_flight()
+        if self.stop.is_set():
+            self.observer.state("draining")
         self._await_in_flight()
 
     def _await_in_flight(self) -> None:
@@ -172,6 +177,8 @@ class Engine:
         while not wait([future], timeout=_SERVE_SECONDS).done:
             self.parts.source.keep_alive()
         self._in_flight = None
+        if (error := future.exception()) is not None:
+            self.observer.event("commit_failed", kind=type(error).__name__)
         upto = future.result()
         self.retry.succeeded()
         self.goal.settled(upto)
@@ -195,6 +202,7 @@ class Engine:
         except StreamProcessorError:
             raise
         except Exception as error:  # noqa: BLE001 - a mistake of ours must not lose the stream
+            self.observer.event("internal_error", error=error)
             self._pause(_as_internal(error))
 
     def _pause(self, error: StreamProcessorError) -> None:
@@ -221,6 +229,14 @@ class Engine:
             self._in_flight = None
         self._standings.claimed({})
         self.parts.source.start({})
+
+    def _name_stuck(self) -> None:
+        """The stream goes on without these partitions; say so once per change."""
+        stuck = self.parts.source.stuck()
+        reason = "; ".join(f"{part}: {why}" for part, why in sorted(stuck.items()))
+        if reason != self._stuck:
+            self._stuck = reason
+            self.observer.state("running", reason)
 
     def _report(self) -> None:
         self.observer.standing(self._standings.standings(self.parts.source.ends()))
