@@ -105,5 +105,5 @@ def _trace(v: Variant, came_from: dict[State, State | None], end: State) -> tupl
 
 def _sentence(step: Step) -> str:
     what, writer, detail = step
-    who = "the store" if writer < 0 else f"writer {'AB'[writer]}"
+    who = "the store" if writer < 0 else f"writer {'ABC'[writer]}"
     return f"{who}: {what} {detail or ''}".rstrip()

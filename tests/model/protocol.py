@@ -45,7 +45,7 @@ from tests.model.world import (
 
 def initial(v: Variant) -> State:
     """Two empty tables, nobody alive, nothing on the wire."""
-    return State((Part(),) * v.partitions, (DOWN, DOWN), (NOTHING, NOTHING))
+    return State((Part(),) * v.partitions, (DOWN,) * v.writers, (NOTHING, NOTHING))
 
 
 def successors(v: Variant, state: State) -> Steps:

@@ -78,6 +78,7 @@ class Variant:
     name: str
     partitions: int = 1
     offsets: int = 1
+    writers: int = 2
     claim: tuple[tuple[str, int], ...] = (("fence", DATA), ("fence", DEAD), ("recheck", DATA))
     first: int = DEAD
     hold_back: str = "membership"  # or "below h_dead"
