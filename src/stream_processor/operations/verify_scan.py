@@ -18,10 +18,10 @@ from stream_processor.operations.verify_offsets import Offsets
 from stream_processor.schema import records
 from stream_processor.sinks.delta_errors import mapped
 
-# Few and large: the work per batch and partition is constant, and eight batches are 200 MB.
-_BATCH_ROWS = 1 << 20
+# Measured: batches eight times larger are no faster, and cost 200 MiB.
+_BATCH_ROWS = 1 << 17
 _BATCHES_AHEAD = 2
-_FILES_AHEAD = 2
+_FILES_AHEAD = 1
 
 
 @dataclass(frozen=True, slots=True)
