@@ -178,6 +178,8 @@ def _write(v: Variant, state: State, w: int, table: int, rows: tuple[int, ...]) 
 
 
 def _height(c: Claim, table: int) -> int:
+    if c.upto <= c.h_data:  # no news: h as it was
+        return c.h_data if table == DATA else c.h_dead
     return c.upto if table == DATA else max(c.h_dead, c.upto)
 
 
