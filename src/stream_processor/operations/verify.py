@@ -12,7 +12,7 @@ per offset. It may run while a pipeline writes.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Protocol
 
@@ -71,8 +71,8 @@ def verify(tables: Tables, holes: HoleReader | None = None) -> VerifyReport:
             if tally := found.key and tallies.get(found.key):
                 tally.add_ledger(found.offsets, found.label)
     partitions, findings = [], list(_strange(strangers))
-    for key, tally in sorted(tallies.items()):
-        _name_the_lost(data, key, tally)
+    _name_the_lost(data, tallies)
+    for _, tally in sorted(tallies.items()):
         unchecked = _ask_kafka(holes, tally, data.memory) if holes else None
         report, found_here = tally.close(unchecked)
         partitions.append(report)
@@ -129,22 +129,24 @@ def _strange(strangers: dict[tuple[str, Key | None], int]) -> Iterator[Finding]:
             yield Finding("unknown_partition", None, key[0], key[1], number)
 
 
-def _name_the_lost(data: Snapshot, key: Key, tally: Tally) -> None:
+def _name_the_lost(data: Snapshot, tallies: Mapping[Key, Tally]) -> None:
     """Give examples: offsets in no table that no commit's metadata explains as a hole."""
-    if tally.lost() <= 0:
-        return
-    unexplained = without(tally.uncovered(), _noted_holes(data, key))
-    offsets = chain.from_iterable(range(begin, end) for begin, end in unexplained)
-    tally.exemplify("lost", list(islice(offsets, EXAMPLES_MAX)))
+    lossy = {key: tally for key, tally in tallies.items() if tally.lost() > 0}
+    known = _noted_holes(data) if lossy else {}
+    for key, tally in lossy.items():
+        unexplained = without(tally.uncovered(), known.get(f"{key[0]}/{key[1]}", ()))
+        offsets = chain.from_iterable(range(begin, end) for begin, end in unexplained)
+        tally.exemplify("lost", list(islice(offsets, EXAMPLES_MAX)))
 
 
-def _noted_holes(data: Snapshot, key: Key) -> list[tuple[int, int]]:
-    noted: list[tuple[int, int]] = []
+def _noted_holes(data: Snapshot) -> dict[str, list[tuple[int, int]]]:
+    noted: dict[str, list[tuple[int, int]]] = {}
     commits = delta_log.commits_backwards(data.store, data.version)
     for commit in islice(commits, _NOTED_COMMITS_MAX):
         note = json.loads(commit.info.get("stream_processor", "{}"))
-        part = note.get("partitions", {}).get(f"{key[0]}/{key[1]}", {})
-        noted += [(low, high) for low, high in (*part.get("holes", ()), *part.get("gaps", ()))]
+        for name, part in note.get("partitions", {}).items():
+            ranges = (*part.get("holes", ()), *part.get("gaps", ()))
+            noted.setdefault(name, []).extend((low, high) for low, high in ranges)
     return noted
 
 
