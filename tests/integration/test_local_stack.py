@@ -15,7 +15,7 @@ import obstore
 import pytest
 from obstore.store import S3Store
 
-from stream_processor.errors import BrokerUnavailable
+from stream_processor.errors import BrokerUnavailable, Unavailable
 from stream_processor.operations.local_stack import RunningKafka, RunningMinio, create_bucket
 from stream_processor.operations.local_stack.process import is_free, wait_until
 from stream_processor.sources.kafka_admin import create_topic, delete_topic, topic_exists
@@ -46,9 +46,9 @@ def test_topics_are_made_found_and_deleted(kafka: Kafka, topic: MakeTopic) -> No
     assert not topic_exists(kafka.bootstrap_servers, name)
 
 
-def test_a_killed_kafka_comes_back_with_its_topics(own_kafka: OwnKafka) -> None:
+def test_a_killed_kafka_comes_back_with_its_topics(own_kafka: OwnKafka, tmp_path: Path) -> None:
     """A second run of the demo continues, even when the first one was killed."""
-    first = own_kafka()
+    first = own_kafka(data_dir=tmp_path / "any folder näm€d 𝄞 by a person")
     create_topic(first.bootstrap_servers, "kept", 2)
     first.kill()
     second = own_kafka(data_dir=first.data_dir, port=first.port)
@@ -81,6 +81,14 @@ def test_a_killed_minio_comes_back_with_its_buckets_and_keys(own_minio: OwnMinio
     second = own_minio(data_dir=first.data_dir, port=first.port)
     assert second.access_key == first.access_key
     assert bytes(obstore.get(store(second, "lakehouse"), "a/b").bytes()) == b"kept"
+
+
+def test_a_second_server_on_one_folder_is_refused(own_minio: OwnMinio) -> None:
+    """Two demos in one folder would write over each other's files."""
+    first = own_minio()
+    with pytest.raises(Unavailable, match=r"running on .* already"):
+        own_minio(data_dir=first.data_dir)
+    assert first.process.is_running()
 
 
 def test_no_secret_is_shown_and_the_key_file_is_private(own_minio: OwnMinio) -> None:

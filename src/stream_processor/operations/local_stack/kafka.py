@@ -21,7 +21,9 @@ from stream_processor.operations.local_stack.process import (
     answers,
     free_ports,
     is_free,
+    refuse_second,
     start_server,
+    stopped_on_error,
     wait_until,
 )
 
@@ -90,15 +92,17 @@ def start_kafka(
     classpath = f"{fetch_kafka()}/*"
     data_dir = data_dir.absolute()
     data_dir.mkdir(parents=True, exist_ok=True)
+    refuse_second(_output_file(data_dir))
     for _ in range(START_ATTEMPTS):
         broker_port, controller_port = _choose_ports(data_dir, port)
         properties = _write_properties(data_dir, broker_port, controller_port, settings)
         _format_once(data_dir, classpath, properties)
         process = _launch(data_dir, classpath, heap_mb, lifetime)
-        if _is_up(process, data_dir, broker_port):
-            return RunningKafka(data_dir, broker_port, process)
+        with stopped_on_error(process):
+            if _is_up(process, data_dir, broker_port):
+                return RunningKafka(data_dir, broker_port, process)
         process.stop(STOP_GRACE_SECONDS)
-        if port is not None or "Address already in use" not in _log_file(data_dir).read_text():
+        if port is not None or "Address already in use" not in _logged(data_dir):
             break
     raise BrokerUnavailable(
         "The local Kafka did not start.", hint=f"Its log: {_log_file(data_dir)}"
@@ -141,7 +145,7 @@ def _write_properties(
         **settings,
     }
     path = data_dir / "server.properties"
-    path.write_text("".join(f"{key}={value}\n" for key, value in lines.items()))
+    path.write_text("".join(f"{key}={_escaped(value)}\n" for key, value in lines.items()))
     (data_dir / "ports.json").write_text(json.dumps([broker_port, controller_port]))
     return path
 
@@ -152,7 +156,9 @@ def _format_once(data_dir: Path, classpath: str, properties: Path) -> None:
     cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     command = [*_java(classpath, data_dir, 128), "kafka.tools.StorageTool", "format"]
     command += ["--ignore-formatted", "-t", f"c{cluster_id[1:]}", "-c", str(properties)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603 - our own command line
+    done = subprocess.run(  # noqa: S603 - our own command line, no shell
+        command, env=_environment(), capture_output=True, text=True, timeout=120, check=False
+    )
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
         raise Unavailable(f"The local Kafka could not prepare {data_dir}: {lines[-1]}")
@@ -162,10 +168,23 @@ def _launch(data_dir: Path, classpath: str, heap_mb: int, lifetime: Lifetime) ->
     _log_file(data_dir).unlink(missing_ok=True)
     return start_server(
         [*_java(classpath, data_dir, heap_mb), "kafka.Kafka", str(data_dir / "server.properties")],
-        log=data_dir / "java.log",
+        log=_output_file(data_dir),
         lifetime=lifetime,
-        environment={k: v for k, v in os.environ.items() if not k.startswith(("JAVA_", "_JAVA"))},
+        environment=_environment(),
     )
+
+
+def _escaped(value: str) -> str:
+    """As a value in a Java properties file, which is ASCII: folders have all kinds of names."""
+    doubled = value.replace("\\", "\\\\").encode("utf-16-be")
+    units = (int.from_bytes(doubled[at : at + 2]) for at in range(0, len(doubled), 2))
+    return "".join(chr(unit) if unit < 128 else f"\\u{unit:04x}" for unit in units)
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without options meant for other Javas, and with a locale that can name any file."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("JAVA_", "_JAVA", "JDK_"))}
+    return {**kept, "LC_ALL": "C.UTF-8"}
 
 
 def _java(classpath: str, data_dir: Path, heap_mb: int) -> list[str]:
@@ -173,7 +192,7 @@ def _java(classpath: str, data_dir: Path, heap_mb: int) -> list[str]:
         str(java_executable()),
         f"-Xmx{heap_mb}m",
         "-XX:+ExitOnOutOfMemoryError",
-        f"-Dlog4j2.configurationFile=file:{Path(__file__).with_name('log4j2.xml')}",
+        f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.xml').as_uri()}",
         f"-Dstack.log={_log_file(data_dir)}",
         "-cp",
         classpath,
@@ -182,11 +201,9 @@ def _java(classpath: str, data_dir: Path, heap_mb: int) -> list[str]:
 
 def _is_up(process: ServerProcess, data_dir: Path, port: int) -> bool:
     """Its own word in the log first: whoever answers on the port might be somebody else."""
-    log = _log_file(data_dir)
 
     def settled() -> bool:
-        said = log.exists() and "Kafka Server started" in log.read_text(errors="replace")
-        return said or not process.is_running()
+        return "Kafka Server started" in _logged(data_dir) or not process.is_running()
 
     in_time = wait_until(settled, START_SECONDS_MAX)
     return in_time and process.is_running() and answers(port)
@@ -194,3 +211,12 @@ def _is_up(process: ServerProcess, data_dir: Path, port: int) -> bool:
 
 def _log_file(data_dir: Path) -> Path:
     return data_dir / "kafka.log"
+
+
+def _output_file(data_dir: Path) -> Path:
+    return data_dir / "java.log"
+
+
+def _logged(data_dir: Path) -> str:
+    log = _log_file(data_dir)
+    return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""

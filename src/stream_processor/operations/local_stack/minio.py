@@ -19,7 +19,9 @@ from stream_processor.operations.local_stack.process import (
     answers,
     free_ports,
     is_free,
+    refuse_second,
     start_server,
+    stopped_on_error,
     wait_until,
 )
 
@@ -92,6 +94,7 @@ def start_minio(
     executable = fetch_minio()
     data_dir = data_dir.absolute()
     (data_dir / "drive").mkdir(parents=True, exist_ok=True)
+    refuse_second(data_dir / "log")
     credentials = _credentials_of(data_dir)
     for _ in range(START_ATTEMPTS):
         chosen = port or free_ports(1)[0]
@@ -99,8 +102,9 @@ def start_minio(
             raise StoreUnavailable(f"Port {chosen} for the local MinIO is in use.")
         process = _launch(executable, data_dir, chosen, credentials, lifetime)
         running = RunningMinio(data_dir, chosen, credentials, process)
-        if _is_up(running):
-            return running
+        with stopped_on_error(process):
+            if _is_up(running):
+                return running
         process.stop(STOP_GRACE_SECONDS)
         if port is not None:
             break

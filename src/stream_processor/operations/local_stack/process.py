@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import fcntl
 import os
 import random
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ PORTS = range(20_000, 32_000)
 finds its port still free."""
 
 POLL_SECONDS = 0.05
+DYING_SECONDS_MAX = 5.0
 
 
 class Lifetime(enum.Enum):
@@ -105,13 +107,14 @@ def start_server(
     """Start a server whose output goes to `log`; it does not see Ctrl-C of this terminal.
 
     With `Lifetime.PARENT` start it from a thread that lives as long as the process does: to the
-    kernel, the parent is the thread.
+    kernel, the parent is the thread. Raises `Unavailable` as `refuse_second` does.
     """
     parent = os.getpid() if lifetime is Lifetime.PARENT else 0
     python = sys.executable
     shim = [python, "-I", "-S", "-c", _BECOME_SERVER, str(parent), *command]
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
+        _lock(output, log)
         pid = os.posix_spawn(
             python,
             shim,
@@ -125,6 +128,43 @@ def start_server(
     finally:
         os.close(output)
     return ServerProcess(ProcessIdentity(pid, _start_time(pid) or 0))
+
+
+@contextlib.contextmanager
+def stopped_on_error(server: ServerProcess) -> Iterator[None]:
+    """Leave nothing behind when the wait for a server is interrupted, by Ctrl-C for example."""
+    try:
+        yield
+    except BaseException:
+        server.kill()
+        raise
+
+
+def refuse_second(log: Path) -> None:
+    """Raise `Unavailable` while a server that writes to `log` runs, whoever started it.
+
+    Called before anything in its folder is touched. A server that is just dying is waited for.
+    """
+    if log.exists():
+        with log.open("ab") as output:
+            _lock(output.fileno(), log)
+
+
+def _lock(output: int, log: Path) -> None:
+    """The server inherits this open file as its output, and so holds the lock while it lives."""
+
+    def locked() -> bool:
+        try:
+            fcntl.flock(output, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    if not wait_until(locked, DYING_SECONDS_MAX):
+        raise Unavailable(
+            f"A server is running on {log.parent} already.",
+            hint="Stop it first (`make down`, or end the other demo or test), or use it.",
+        )
 
 
 def free_ports(count: int) -> list[int]:
