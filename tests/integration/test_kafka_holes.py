@@ -86,6 +86,14 @@ def test_a_topic_that_is_gone_or_another_cannot_be_asked(world):
     assert holes.readable(partition_of(world, 7)) is None
 
 
+def test_ends_are_those_of_a_read_committed_reader(world):
+    """Lag in `status` must reach 0 on a topic that ends in a marker."""
+    transactions(world)
+    world.send(1, Sent(b"{}"))
+    parts = [partition_of(world, number) for number in (0, 1, 9)]
+    assert holes_of(world.settings()).ends(parts) == {parts[0]: 9, parts[1]: 1}
+
+
 def test_a_silent_kafka_is_an_outage(world):
     """Not a clean bill of health."""
     lost = world.settings(bootstrap_servers="127.0.0.1:9", contact_seconds=1.0, request_seconds=1.0)

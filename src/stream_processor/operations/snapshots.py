@@ -48,13 +48,12 @@ class Snapshot:
 
 def tables_of(pipeline: Pipeline) -> Tables:
     """The tables that a pipeline file names. Called by `verify` and `status`."""
-    sink = pipeline.sink.delta
     return Tables(
         pipeline_id=pipeline.pipeline_id,
-        data=sink.table,
-        dead_letters=pipeline.dlq.table or f"{sink.table.rstrip('/')}__dlq",
-        storage=sink.storage,
-        dead_letter_storage=pipeline.dlq.storage or sink.storage,
+        data=pipeline.sink.delta.table,
+        dead_letters=pipeline.dead_letter_table,
+        storage=pipeline.sink.delta.storage,
+        dead_letter_storage=pipeline.dead_letter_storage,
     )
 
 

@@ -1,13 +1,13 @@
-"""Reads chosen offsets from Kafka again, to tell a true hole from a lost event.
+"""What Kafka still holds: chosen offsets again, to tell a true hole from a lost event, and ends.
 
-For `verify --connect`. Its own consumer with offsets of its own: it joins no group, commits
-nothing, and so disturbs no running pipeline.
+For `verify --connect` and `status`. Its own consumer with offsets of its own: it joins no group,
+commits nothing, and so disturbs no running pipeline.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing, suppress
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
@@ -17,7 +17,7 @@ from stream_processor.ports import Clock, Observer, Partition
 from stream_processor.sources.kafka_errors import Meaning, as_ours, meaning
 from stream_processor.sources.kafka_log import ClientLog
 from stream_processor.sources.kafka_settings import KafkaSettings, consumer_properties
-from stream_processor.sources.kafka_topics import KafkaTopics, bare_id
+from stream_processor.sources.kafka_topics import Described, KafkaTopics, bare_id
 
 # Reading on costs less than seeking, up to about this distance.
 _READ_ON_OFFSETS = 5_000
@@ -28,7 +28,10 @@ Range = tuple[int, int]
 
 
 class KafkaHoles:
-    """Implements `operations.verify.HoleReader`; made by the composition root."""
+    """Implements `operations.verify.HoleReader`, and `ends` for `status`.
+
+    Made by the composition root; used by one thread.
+    """
 
     def __init__(self, settings: KafkaSettings, observer: Observer, clock: Clock) -> None:
         self._settings = settings
@@ -41,15 +44,23 @@ class KafkaHoles:
 
         Raises `BrokerUnavailable` or `CredentialsRejected`.
         """
-        try:
-            described = self._topics.describe([partition.topic])[partition.topic]
-        except TopicMissing:
-            return None
-        here = partition.partition < described.partitions
-        if described.topic_id != bare_id(partition) or not here:
-            return None
-        place = (partition.topic, partition.partition)
-        return self._topics.watermarks([place])[place]
+        return self._held([partition]).get(partition)
+
+    def ends(self, partitions: Collection[Partition]) -> dict[Partition, int]:
+        """Where a reader ends now, for `status`; partitions that are gone are left out.
+
+        Raises `BrokerUnavailable` or `CredentialsRejected`.
+        """
+        return {partition: high for partition, (_, high) in self._held(partitions).items()}
+
+    def _held(self, partitions: Collection[Partition]) -> dict[Partition, Range]:
+        described: dict[str, Described] = {}
+        for topic in sorted({partition.topic for partition in partitions}):
+            with suppress(TopicMissing):
+                described |= self._topics.describe([topic])
+        here = [each for each in partitions if _is(each, described.get(each.topic))]
+        found = self._topics.watermarks([(each.topic, each.partition) for each in here])
+        return {each: found[each.topic, each.partition] for each in here}
 
     def existing(self, partition: Partition, ranges: Sequence[Range]) -> Iterator[int]:
         """The offsets in these ascending ranges that a `read_committed` reader gets, ascending.
@@ -88,6 +99,15 @@ class KafkaHoles:
                 if offset is None or offset >= end:
                     return
                 yield offset
+
+
+def _is(partition: Partition, described: Described | None) -> bool:
+    """Whether the topic of that name is still the same topic, and has this partition."""
+    return (
+        described is not None
+        and described.topic_id == bare_id(partition)
+        and partition.partition < described.partitions
+    )
 
 
 def _offset(message: Message, partition: Partition) -> int | None:
