@@ -1,0 +1,91 @@
+"""What a batch needs to be judged, as two values: the rules (`Plan`) and the time (`Stamp`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+
+from stream_processor.errors import ConfigurationError
+from stream_processor.schema.event import EventSchema
+from stream_processor.schema.paths import parse_path
+from stream_processor.schema.table import partition_problems, rescues, table_schema
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """The rules of the pipeline file that the kernel knows; the names are those of the file.
+
+    `app_version` and `engine` are written into dead letters.
+    """
+
+    pipeline_id: str
+    unknown_fields: str = "rescue"
+    coerce: str = "safe"
+    tombstone: str = "dead_letter"
+    max_record_bytes: int = 2**20
+    max_depth: int = 128
+    metadata: tuple[str, ...] = ()
+    partition_by: tuple[str, ...] = ()
+    preview_mask: tuple[str, ...] = ()
+    app_version: str = ""
+    engine: str = "embedded"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that judges an event. Made once per start by `make_plan`; never changes.
+
+    `table` is the schema of `Processed.valid`; `masks` are the key paths to hide in previews.
+    """
+
+    schema: EventSchema
+    options: PlanOptions
+    table: pa.Schema
+    rescues: bool
+    masks: tuple[tuple[str, ...], ...]
+
+
+def make_plan(schema: EventSchema, options: PlanOptions) -> Plan:
+    """Called by whoever builds an engine. Raises `ConfigurationError` for a bad path or column."""
+    found = [
+        f"partition_by[{index}]: {why}"
+        for index, why in partition_problems(schema, options.metadata, options.partition_by)
+    ]
+    masks = []
+    for text in options.preview_mask:
+        try:
+            keys = tuple(step for step in parse_path(text) if isinstance(step, str))
+        except ValueError as error:
+            found.append(f"preview_mask {text}: {error}")
+        else:
+            masks.append(keys)  # every element of a list is hidden, so indexes are left out
+    if found:
+        raise ConfigurationError("; ".join(found))
+    return Plan(
+        schema=schema,
+        options=options,
+        table=table_schema(schema, options.metadata, options.unknown_fields, options.partition_by),
+        rescues=rescues(schema, options.unknown_fields),
+        masks=tuple(masks),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """The time of a batch: `_ingested_at` of its rows and `failed_at` of its dead letters."""
+
+    epoch_microseconds: int
+
+    @classmethod
+    def at(cls, epoch_seconds: float) -> Stamp:
+        """From what `Clock.now` gives."""
+        return cls(round(epoch_seconds * 1_000_000))
+
+    @property
+    def when(self) -> datetime:
+        """The same instant as a datetime in UTC."""
+        return _EPOCH + timedelta(microseconds=self.epoch_microseconds)

@@ -1,0 +1,35 @@
+"""Why an event is no row: its problems, and one sentence for a person."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+PROBLEMS_MAX = 1_000
+"""No event lists more problems than this: work per record is bounded."""
+
+_STAGES = {"encoding": "decode", "record": "decode", "json": "parse", "field": "validate"}
+
+
+class Problem(NamedTuple):
+    """One reason; the columns of `schema.records.PROBLEM`."""
+
+    code: str
+    field_path: str | None
+    expected: str | None
+    actual: str | None
+
+
+class Rejection(NamedTuple):
+    """All reasons, the one that decides first, the sentence, and what of the sentence is fixed.
+
+    `pattern` is the sentence without what changes from event to event, for the fingerprint.
+    """
+
+    problems: tuple[Problem, ...]
+    message: str
+    pattern: str
+
+    @property
+    def stage(self) -> str:
+        """Where it failed: decode, parse or validate."""
+        return _STAGES[self.problems[0].code.partition(".")[0]]
