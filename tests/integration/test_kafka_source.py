@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewTopic
 
+from stream_processor.config.pipeline import Security
 from stream_processor.errors import (
     BrokerUnavailable,
+    CredentialsRejected,
     OffsetGap,
     Rebalanced,
     TableRewound,
@@ -519,3 +521,50 @@ def test_checking_at_the_start_says_what_is_wrong(world: KafkaWorld) -> None:
     nobody = world.settings(bootstrap_servers="127.0.0.1:1", request_seconds=1.0)
     with pytest.raises(BrokerUnavailable):
         world.source(settings=nobody).check()
+
+
+def test_a_wrong_password_is_said_and_a_right_one_reads(
+    own_kafka: Callable[..., RunningKafka], worlds: Callable[..., KafkaWorld]
+) -> None:
+    """Only a person can mend it, so it must be named at the start and while running, and the
+    sentence must not hold the password."""
+    login = (
+        "org.apache.kafka.common.security.plain.PlainLoginModule required "
+        'username="reader" password="right-one" user_reader="right-one";'
+    )
+    kafka = own_kafka(
+        listener_security_protocol_map="PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+        inter_broker_listener_name="PLAINTEXT",
+        sasl_enabled_mechanisms="PLAIN",
+        sasl_mechanism_inter_broker_protocol="PLAIN",
+        listener_name_plaintext_plain_sasl_jaas_config=login,
+    )
+    allowed = {
+        "bootstrap.servers": kafka.bootstrap_servers,
+        "security.protocol": "SASL_PLAINTEXT",
+        "sasl.mechanism": "PLAIN",
+        "sasl.username": "reader",
+        "sasl.password": "right-one",
+    }
+    admin = AdminClient(allowed)
+    admin.create_topics([NewTopic("guarded", 1, 1)])["guarded"].result(30)
+    producer = Producer(allowed)
+    producer.produce("guarded", b"event")
+    assert producer.flush(30) == 0
+    world = worlds(kafka.bootstrap_servers, "guarded")
+
+    def logged_in(password: str) -> KafkaSource:
+        security = Security(
+            protocol="SASL_PLAINTEXT", mechanism="PLAIN", username="reader", password=password
+        )
+        return world.source(settings=world.settings(security=security, request_seconds=3.0))
+
+    stranger = logged_in("wrong-one")
+    for rejected in (stranger.check, stranger.poll):
+        with pytest.raises(CredentialsRejected) as caught:
+            rejected()
+        assert "wrong-one" not in caught.value.message + str(world.notes.events)
+    reader = logged_in("right-one")
+    reader.check()
+    (part,) = started(reader, 1)
+    assert offsets(read(reader, {part: 1})) == [0]

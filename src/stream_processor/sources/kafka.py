@@ -124,7 +124,9 @@ class KafkaSource:
 
     def group_offsets(self, parts: Collection[Partition]) -> Mapping[Partition, int]:
         """See `ports.Source`."""
-        found = self._topics.group_offsets([(p.topic, p.partition) for p in parts])
+        found = self._member.committed(
+            [(p.topic, p.partition) for p in parts], self._settings.request_seconds
+        )
         return {p: found[p.topic, p.partition] for p in parts if (p.topic, p.partition) in found}
 
     def commit(self, upto: Offsets) -> None:
@@ -166,7 +168,8 @@ class KafkaSource:
         Sees the brokers, the credentials, that the listed topics exist and that they have ids.
         """
         self._topics.describe(self._settings.kafka.topics)
-        self._topics.group_offsets([(name, 0) for name in self._settings.subscription])
+        names = self._settings.subscription
+        self._member.committed([(name, 0) for name in names], self._settings.request_seconds)
 
     # -- inside -----------------------------------------------------------------------------
 

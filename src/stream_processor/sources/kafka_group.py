@@ -8,15 +8,20 @@ the removal before it, while a pause soon after an assignment can lose the offse
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from stream_processor.errors import StreamProcessorError
 from stream_processor.ports import Offsets
-from stream_processor.sources.kafka_errors import as_ours, detail
+from stream_processor.sources.kafka_errors import Meaning, as_ours, detail, meaning
 from stream_processor.sources.kafka_log import ClientLog
 from stream_processor.sources.kafka_settings import KafkaSettings, consumer_properties
 from stream_processor.sources.kafka_topics import Place
+
+_COORDINATOR_TRIES = 20
+_COORDINATOR_PAUSE_SECONDS = 0.25
 
 
 class GroupMember:
@@ -51,7 +56,7 @@ class GroupMember:
         try:
             messages: list[Message] = self._consumer.consume(count, timeout_seconds)
         except KafkaException as error:
-            raise as_ours(error.args[0], "deliver events") from error
+            raise self._ours(error, "deliver events") from error
         return messages
 
     def fetch(self, offsets: Mapping[Place, int]) -> None:
@@ -84,6 +89,39 @@ class GroupMember:
         except (KafkaException, RuntimeError) as error:
             # RuntimeError: the consumer was closed meanwhile.
             self._log.commit_failed(str(error))
+
+    def committed(self, places: Collection[Place], timeout_seconds: float) -> dict[Place, int]:
+        """What the group has committed; places without are left out.
+
+        Asked by the consumer: the admin client's request ends the whole process by a segmentation
+        fault while the group has no coordinator yet, so on the first start of all
+        (confluent-kafka-javascript #374).
+        """
+        if not places:
+            return {}
+        wanted = [TopicPartition(topic, partition) for topic, partition in places]
+        answers = self._ask_committed(wanted, timeout_seconds)
+        for answer in answers:
+            if answer.error is not None:
+                raise as_ours(answer.error, f"tell the group's offset of {answer.topic}")
+        return {(tp.topic, tp.partition): tp.offset for tp in answers if tp.offset >= 0}
+
+    def _ask_committed(
+        self, wanted: list[TopicPartition], timeout_seconds: float
+    ) -> list[TopicPartition]:
+        """On the first start of all the coordinator needs a moment to exist: that is waited for."""
+        tries_left = _COORDINATOR_TRIES
+        while True:
+            try:
+                return self._consumer.committed(wanted, timeout=timeout_seconds)
+            except KafkaException as error:
+                tries_left -= 1
+                if meaning(error.args[0]) is not Meaning.PASSING or tries_left == 0:
+                    raise self._ours(error, "tell the group's offsets") from error
+            time.sleep(_COORDINATOR_PAUSE_SECONDS)
+
+    def _ours(self, error: KafkaException, doing: str) -> StreamProcessorError:
+        return as_ours(self._log.reason_of(error.args[0]), doing)
 
     def highs(self, places: Iterable[Place]) -> dict[Place, int]:
         """The ends of these partitions as last told by a fetch; no request is made."""

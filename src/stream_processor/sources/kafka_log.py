@@ -26,7 +26,7 @@ class ClientLog:
         self.rejected: KafkaError | None = None
         self.fatal: KafkaError | None = None
         self.away_since: float | None = None
-        self.away_reason = ""
+        self._away: KafkaError | None = None
 
     def log(self, level: int, _layout: str, facility: str, client: str, text: str) -> None:
         """The one method of `logging.Logger` that the client calls."""
@@ -39,10 +39,23 @@ class ClientLog:
             self.fatal = error
         elif sense is Meaning.REJECTED:
             self.rejected = error
-        elif sense is Meaning.AWAY and self.away_since is None:
-            self.away_since = self._clock.monotonic()
-            self.away_reason = detail(error)
+        elif sense is Meaning.AWAY:
+            self._note_away(error)
         self._pass_on(f"error:{error.name()}", text=detail(error))
+
+    def _note_away(self, error: KafkaError) -> None:
+        if self.away_since is None:
+            self.away_since = self._clock.monotonic()
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - its public name
+            self._away = error  # says more: which name, which certificate
+
+    def reason_of(self, error: KafkaError) -> KafkaError:
+        """What lies behind a time-out, if the client has told; else the error itself."""
+        if meaning(error) is not Meaning.AWAY:
+            return error
+        reason = self.rejected or self._away or error
+        self.rejected = None
+        return reason
 
     def commit_failed(self, text: str) -> None:
         """The group did not take our offsets: lag tools show an old position, nothing else."""
@@ -51,6 +64,7 @@ class ClientLog:
     def in_contact(self) -> None:
         """A broker answered: whatever was away is back."""
         self.away_since = None
+        self._away = None
 
     def _pass_on(self, kind: str, **fields: object) -> None:
         now = self._clock.monotonic()

@@ -8,13 +8,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
-    IsolationLevel,
-    KafkaException,
-    TopicCollection,
-    TopicPartition,
-)
+from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from stream_processor.errors import BrokerUnavailable, Rebalanced
@@ -44,6 +38,7 @@ class KafkaTopics:
 
     def __init__(self, settings: KafkaSettings, log: ClientLog) -> None:
         self._settings = settings
+        self._log = log
         properties: dict[str, Any] = {**admin_properties(settings), "error_cb": log.client_error}
         self._admin = AdminClient(properties, logger=log)
 
@@ -69,7 +64,8 @@ class KafkaTopics:
         try:
             found = self._admin.list_topics(name, timeout=self._settings.request_seconds)
         except KafkaException as error:
-            raise as_ours(error.args[0], "describe topics") from error
+            self._admin.poll(0)
+            raise as_ours(self._log.reason_of(error.args[0]), "describe topics") from error
         topic = found.topics[name]
         if topic.error is not None:
             raise as_ours(topic.error, f"describe topic {name}")
@@ -127,26 +123,6 @@ class KafkaTopics:
         )
         return {(tp.topic, tp.partition): answer.offset for tp, answer in answers.items()}
 
-    def group_offsets(self, places: Collection[Place]) -> dict[Place, int]:
-        """What the consumer group has committed; places without are left out."""
-        if not places:
-            return {}
-        wanted = ConsumerGroupTopicPartitions(
-            self._settings.group_id, [TopicPartition(t, p) for t, p in places]
-        )
-        answers = self._ask(
-            lambda: self._admin.list_consumer_group_offsets(
-                [wanted], request_timeout=self._settings.request_seconds
-            ),
-            "list the group's offsets",
-        )
-        return {
-            (tp.topic, tp.partition): tp.offset
-            for answer in answers.values()
-            for tp in answer.topic_partitions
-            if tp.offset >= 0
-        }
-
     def _ask(self, send: Callable[[], Mapping[Any, Future[Any]]], doing: str) -> dict[Any, Any]:
         """Send one request and wait for all of its futures; its first failure becomes ours."""
         about = ""
@@ -158,13 +134,11 @@ class KafkaTopics:
                 about = f" for {_name(key)}"
                 answers[key] = future.result(margin)
         except KafkaException as error:
-            raise as_ours(error.args[0], doing + about) from error
+            self._admin.poll(0)  # a time-out's reason may wait in the queue of errors
+            raise as_ours(self._log.reason_of(error.args[0]), doing + about) from error
         except FutureTimeout as error:
-            raise BrokerUnavailable(
-                f"Kafka did not answer in time when asked to {doing}"
-            ) from error
-        finally:
-            self._admin.poll(0)  # serves the log queue, which grows otherwise
+            raise BrokerUnavailable(f"Kafka did not answer when asked to {doing}") from error
+        self._admin.poll(0)  # serves the queue of log lines, which grows otherwise
         return answers
 
 
