@@ -150,9 +150,9 @@ def main() -> None:
                 os.environ["S3_SECRET_ACCESS_KEY"] = minio.secret_key
                 result = run(offsets)
     text = json.dumps(result, indent=2)
-    print(text)
     if len(sys.argv) > 2:
         Path(sys.argv[2]).write_text(text + "\n")
+    print(text)
 
 
 if __name__ == "__main__":
