@@ -143,7 +143,7 @@ class Job:
     def log(self) -> str:
         """The end of what the process said."""
         path = self.folder / f"{self.name}.log"
-        return path.read_text()[-6000:] if path.exists() else ""
+        return path.read_text() if path.exists() else ""
 
     @property
     def table(self) -> str:
