@@ -8,6 +8,10 @@ the client the proxy's `endpoint` and the store's own credentials.
         ...                         # the first matching PUT is applied and answered with 503
         fault.wait()                # until it has happened
 
+A client in this very process must release the GIL while it waits, or both stand still until its
+time-out. deltalake 1.6.6 does in all that a running pipeline calls, but not in
+`alter.set_table_properties`: create tables on the store itself, not through the proxy.
+
 | mode | what happens to a matching request |
 |---|---|
 | `503-before`, `403`, `507` | answered so; the store never sees it |

@@ -27,6 +27,7 @@ from tests.model.world import (
     DEAD,
     DOWN,
     FENCE,
+    GONE,
     NAMES,
     NOTHING,
     ROWS,
@@ -201,7 +202,7 @@ def _send(state: State, table: int, commit: Commit, label: Step) -> Steps:
         commit if t == table else put for t, put in zip((DATA, DEAD), state.late, strict=True)
     )
     orphan = _with_writer(state._replace(late=late), w, DOWN)
-    yield (f"is gone while its PUT is on the wire: {what}", w, detail), orphan
+    yield (f"{GONE}{what}", w, detail), orphan
 
 
 def _land(state: State, table: int, commit: Commit, author: int) -> State:

@@ -9,15 +9,19 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pytest
 
-from stream_processor.errors import Fenced
+from stream_processor.errors import Fenced, StreamProcessorError
 from stream_processor.ports import Advance, DeadLetterSink, Partition, Position, Sink
 from tests.contracts.sink_adapters import P0, P1, Tables, dead, rows
 from tests.model.protocol import initial, successors
-from tests.model.world import DATA, DEAD, DOWN, Claim, State, Step, Variant
+from tests.model.wire import Wire
+from tests.model.world import DATA, DEAD, DOWN, GONE, NAMES, Claim, State, Step, Variant
 
 PARTS = (P0, P1)
 ANCHORS = {part: Position(next_offset=0, start=0) for part in PARTS}
 WORLD = Variant("this one", partitions=2, offsets=4)
+
+
+_WEIGHTS = {"crashes, or gives up": 1, "a late PUT lands in": 2, "fences data of": 3}
 
 
 @dataclass
@@ -55,9 +59,15 @@ class Rehearsal:
 
     tables: Tables
     dice: random.Random
+    wire: Wire | None = None
     state: State = field(default_factory=lambda: initial(WORLD))
     processes: dict[int, Process] = field(default_factory=dict)
     refused: int = 0
+
+    def create(self, tables: Tables) -> None:
+        """Make both tables, which the model takes as there; `tables` may be a way past the wire."""
+        tables.sink().remembered()
+        tables.dead_letters().remembered()
 
     def take(self, steps: int) -> None:
         """Walk; raises AssertionError where the tables do something else than the model."""
@@ -66,17 +76,46 @@ class Rehearsal:
             if rivals and self.dice.random() < 0.3:
                 self._meet_refusal(self.dice.choice(rivals))
                 continue
-            options = [
-                (step, after)
-                for step, after in successors(WORLD, self.state)
-                if step[1] >= 0 and "on the wire" not in step[0]
-            ]
-            step, after = self.dice.choice(options)
-            if step[0].startswith("crashes") and self.dice.random() < 0.7:
-                continue
-            self._follow(step, after)
+            step, after = self._choose()
+            if step[1] < 0:
+                self._land_late(step)
+            elif step[0].startswith(GONE):
+                self._leave_on_the_wire(step)
+            else:
+                self._follow(step, after)
+                self._note_taken(step[0])
             self.state = after
         self._compare()
+
+    def _choose(self) -> tuple[Step, State]:
+        """Any step, but kinds that end a writer's life seldom, or no walk would ever get far."""
+        kinds: dict[str, list[tuple[Step, State]]] = {}
+        for step, after in successors(WORLD, self.state):
+            if self.wire or not (step[1] < 0 or step[0].startswith(GONE)):
+                kinds.setdefault(step[0], []).append((step, after))
+        weights = [_WEIGHTS.get(kind, 1 if kind.startswith(GONE) else 8) for kind in kinds]
+        (kind,) = self.dice.choices(list(kinds), weights)
+        return self.dice.choice(kinds[kind])
+
+    def _land_late(self, step: Step) -> None:
+        assert self.wire is not None
+        self.wire.land(DATA if step[2] == (NAMES[DATA],) else DEAD)
+
+    def _leave_on_the_wire(self, step: Step) -> None:
+        """The same step by a writer that does not live to see it land."""
+        assert self.wire is not None
+        what, w, detail = step
+        same = (what.removeprefix(GONE), w, detail)
+        lands = next(after for other, after in successors(WORLD, self.state) if other == same)
+        fault = self.wire.hold(DEAD if NAMES[DEAD] in what else DATA)
+        with pytest.raises(StreamProcessorError):
+            self._follow(same, lands)
+        fault.wait()
+        self.processes.pop(w, None)
+
+    def _note_taken(self, what: str) -> None:
+        if self.wire is not None and what.startswith(("fences", "writes")):
+            self.wire.taken(DEAD if NAMES[DEAD] in what else DATA)
 
     def _follow(self, step: Step, after: State) -> None:
         what, w, detail = step

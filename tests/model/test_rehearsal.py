@@ -6,10 +6,16 @@ import random
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from stream_processor.config.pipeline import StorageConfig
 from tests.audit import Tables, audit
+from tests.contracts.sink_adapters import Tables as SinkTables
 from tests.contracts.sink_adapters import delta_tables, memory_tables
+from tests.faults.s3_proxy import S3FaultProxy
 from tests.model.rehearsal import Rehearsal
+from tests.model.wire import Wire
+from tests.stack import Minio
 
 
 def test_memory_sinks_follow_the_model_anywhere() -> None:
@@ -29,3 +35,31 @@ def test_delta_sinks_follow_the_model_anywhere(tmp_path: Path, seed: int) -> Non
     rehearsal.take(60)
     assert rehearsal.refused > 0
     audit(Tables("pipe", str(tmp_path / "data"), str(tmp_path / "dead_letters")))
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("seed", [2, 6])  # walks in which entries land late, and are refused
+def test_late_log_entries_meet_the_fence_on_a_real_store(
+    minio: Minio, bucket_url: str, seed: int
+) -> None:
+    """Entries of dead writers land before the fence and are seen, or after it and are refused."""
+
+    def through(endpoint: str) -> SinkTables:
+        storage = StorageConfig(
+            endpoint=endpoint,
+            region=minio.region,
+            access_key_id=SecretStr(minio.access_key),
+            secret_access_key=SecretStr(minio.secret_key),
+            allow_http=True,
+        )
+        return delta_tables(bucket_url, storage)
+
+    with S3FaultProxy(minio.endpoint) as proxy:
+        wire = Wire(proxy)
+        rehearsal = Rehearsal(through(proxy.endpoint), random.Random(seed), wire)
+        rehearsal.create(through(minio.endpoint))
+        rehearsal.take(40)
+        assert wire.landed > 0
+        assert wire.refused > 0
+    paths = (f"{bucket_url}/data", f"{bucket_url}/dead_letters")
+    audit(Tables("pipe", *paths, minio.storage_options))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 DATA, DEAD = 1, 2  # the two tables; also bits of `moved` and `fenced`
 NAMES = {DATA: "data", DEAD: "dead letters"}
+GONE = "is gone while its PUT is on the wire: "
 ROWS, FENCE, USURPING = 0, 1, 2  # kinds of commits
 
 
