@@ -70,9 +70,9 @@ def _options(storage: StorageConfig) -> Iterator[Finding]:
     for name, value in storage.options.items():
         short = name.lower().removeprefix("aws_")
         if short in _REFUSED_OPTIONS:
-            yield Finding(("options", name), f"{name} cannot be set", _REFUSED_OPTIONS[short])
+            yield Finding(("options", name), "cannot be set", _REFUSED_OPTIONS[short])
         elif short == "conditional_put" and value.lower() != "etag":
-            message = f"{name} can only be etag"
+            message = "can only be etag"
             yield Finding(("options", name), message, _UNSAFE)
 
 
@@ -81,15 +81,15 @@ def _table_properties(sink: DeltaSink) -> Iterator[Finding]:
         path, low = ("properties", name), name.lower()
         if low == "delta.settransactionretentionduration":
             hint = "the table remembers Kafka offsets as transactions, and must not forget them"
-            yield Finding(path, f"{name} cannot be set", hint)
+            yield Finding(path, "cannot be set", hint)
         elif low == "delta.logretentionduration" and _interval_seconds(value) < _DAY:
             hint = 'write "interval 30 days"; a shorter log lets a late writer through'
-            yield Finding(path, f"{name} must be at least one day", hint)
+            yield Finding(path, "must be at least one day", hint)
         elif low == "delta.enableexpiredlogcleanup" and value.lower() != "false":
             hint = "the log is the evidence of `verify`; only our own maintenance may clean it"
-            yield Finding(path, f"{name} can only be false", hint)
+            yield Finding(path, "can only be false", hint)
         elif low.startswith("stream_processor."):
-            yield Finding(path, f"{name} is written by the product")
+            yield Finding(path, "is written by the product")
 
 
 def _interval_seconds(text: str) -> float:
@@ -98,12 +98,6 @@ def _interval_seconds(text: str) -> float:
     if match is None:
         return 0
     return int(match[1]) * _SECONDS.get(match[2].lower(), 0)
-
-
-def _partitions(sink: DeltaSink) -> Iterator[Finding]:
-    for index, entry in enumerate(sink.partition_by):
-        if entry in sink.partition_by[:index]:
-            yield Finding(("partition_by", index), "the partition stands twice")
 
 
 def _table(config: DeltaSink | DeadLetterConfig) -> Iterator[Finding]:
@@ -137,7 +131,6 @@ DELTA_RULES = (
     Rule(_DELTA, DeltaSink, ("table",), _table),
     Rule(_DELTA, DeltaSink, ("table", "storage"), _unused_storage),
     Rule(_DELTA, DeltaSink, ("properties",), _table_properties),
-    Rule(_DELTA, DeltaSink, ("partition_by",), _partitions),
     Rule(("dlq",), DeadLetterConfig, ("table",), _table),
     Rule((), Pipeline, ("sink", "dlq"), _two_tables),
     *(

@@ -107,10 +107,10 @@ def _servers(kafka: KafkaSource) -> Iterator[Finding]:
 def _properties(kafka: KafkaSource) -> Iterator[Finding]:
     for name, value in kafka.properties.items():
         if name in REFUSED_PROPERTIES:
-            message = f"{name} cannot be set here"
+            message = "cannot be set"
             yield Finding(("properties", name), message, REFUSED_PROPERTIES[name])
         elif name.endswith("_cb") or name in {"logger", "on_commit"}:
-            yield Finding(("properties", name), f"{name} takes code, not text")
+            yield Finding(("properties", name), "takes code, not text")
         elif name == "enable.ssl.certificate.verification" and value == "false":
             message = "the brokers' certificates are not checked: anyone may answer in their place"
             yield Finding(("properties", name), message, severity="warning")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from stream_processor.config.values import MASK, looks_secret
@@ -13,8 +13,9 @@ from stream_processor.schema.display import printable
 
 _LINE_LIMIT = 400
 _KEY = re.compile(r"""(?<![A-Za-z0-9_.-])([A-Za-z0-9_.-]+)["']?\s*[:=]\s*""")
-_REFERENCES = re.compile(r"""["']?(?:\$\{[^}]*\})+["']?[\s,}]*(?:#.*)?""")
-_USER_INFO = re.compile(r"(://)[^/\s@]*@")
+_REFERENCES = re.compile(r"""(["']?)(?:\$\{[^}]*\})+\1(?=[\s,}\]]|$)""")
+_FLOW_VALUE = re.compile(r"""(?:"[^"\\]*"|'[^']*'|[^"'\[\]{},][^\[\]{},]*)(?=[,}\]])""")
+_USER_INFO = re.compile(r"://([^/\s@]*)@")
 
 Severity = Literal["error", "warning"]
 
@@ -33,13 +34,21 @@ class Text:
     """A file, flag or other text that is being read: the name a person knows, and its lines."""
 
     name: str
-    lines: tuple[str, ...]
+    lines: tuple[str, ...] = field(repr=False)  # a file may hold secrets
 
-    def shown(self, number: int) -> str:
-        """The line as it may be shown: without secrets, though not yet without odd characters."""
-        if not 1 <= number <= len(self.lines):
-            return ""
-        return _without_secrets(self.lines, number - 1)[:_LINE_LIMIT]
+    def shown(self, spot: Spot) -> tuple[str, int]:
+        """The line as it may be shown, without secrets, and the column of the spot in it."""
+        if not 1 <= spot.line <= len(self.lines):
+            return "", spot.column
+        line, column, moved = self.lines[spot.line - 1], spot.column, 0
+        shown = ""
+        for start, end in secret_spans(self.lines, spot.line - 1):
+            shown += line[len(shown) + moved : start] + MASK
+            moved = end - len(shown)
+            if spot.column > start:
+                inside = len(shown) - len(MASK) + 1
+                column = spot.column - moved if spot.column > end else inside
+        return (shown + line[len(shown) + moved :])[:_LINE_LIMIT], column
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,8 @@ class Problem:
     source_line: str = ""
     hint: str = ""
     severity: Severity = "error"
+    caret: int = 0
+    """Column of the place in `source_line`, where secrets are shortened; 0 for none."""
     width: int = 1
 
 
@@ -75,9 +86,17 @@ def problem_at(
     text: Text, spot: Spot, message: str, *, hint: str = "", severity: Severity = "error"
 ) -> Problem:
     """Make a problem of a place in a text; called by every part of the loader."""
-    line = text.shown(spot.line)
+    line, caret = text.shown(spot)
     return Problem(
-        text.name, spot.line, spot.column, message, line, hint, severity, max(1, spot.width)
+        file=text.name,
+        line=spot.line,
+        column=spot.column,
+        message=message,
+        source_line=line,
+        hint=hint,
+        severity=severity,
+        caret=caret,
+        width=max(1, spot.width),
     )
 
 
@@ -105,11 +124,11 @@ def _render_one(problem: Problem) -> Iterator[str]:
     hint = visible(problem.hint)
     beside = hint if hint.startswith("did you mean") else ""
     if problem.source_line.strip():
-        before = visible(problem.source_line[: problem.column - 1])
-        marked = problem.source_line[problem.column - 1 :][: problem.width]
+        before = visible(problem.source_line[: problem.caret - 1])
+        marked = problem.source_line[problem.caret - 1 :][: problem.width]
         carets = "^" * max(1, len(visible(marked)))
         yield f"{problem.line:>5} | {visible(problem.source_line)}"
-        if problem.column <= _LINE_LIMIT:
+        if 0 < problem.caret <= _LINE_LIMIT:
             yield f"      | {' ' * len(before)}{carets}  {beside}".rstrip()
             hint = "" if beside else hint
     if hint:
@@ -121,39 +140,48 @@ def visible(text: str) -> str:
     return "[".join(printable(part, 2000) for part in text.split("["))
 
 
-def _without_secrets(lines: tuple[str, ...], index: int) -> str:
-    """Mask the values of secret keys in one line, and the line when it goes on with such a value.
+def secret_spans(lines: tuple[str, ...], index: int) -> list[tuple[int, int]]:
+    """The parts of one line that may be secret: values of secret keys, and names in addresses.
 
     It works on the text alone, since a file that is not valid YAML must be shown too, and it errs
     towards masking. A value that is nothing but references is no secret.
     """
     line = lines[index]
     indent = _indent(line)
+    whole = [(indent, len(line))]
     if line[indent : indent + 1] == ":":  # the value of a key that stands alone after `?`
-        return " " * indent + MASK
+        return whole
+    below = indent
     for above in reversed(lines[:index]):
-        if not above.strip():
-            continue
-        if _indent(above) < indent:
-            if _secret_at(above) is not None:
-                return " " * indent + MASK
-            indent = min(indent, _indent(above))
-        if indent == 0:
+        if above.strip() and _indent(above) < below:
+            below = _indent(above)
+            if any(end == len(above) for _, end in _values(above)):
+                return whole  # the line goes on with the value of a secret key above it
+        if below == 0:
             break
-    start = _secret_at(line)
-    shown = line if start is None else line[:start] + MASK
-    return _USER_INFO.sub(rf"\1{MASK}@", shown)
+    spans = sorted([*_values(line), *(match.span(1) for match in _USER_INFO.finditer(line))])
+    return [span for i, span in enumerate(spans) if all(span[0] >= end for _, end in spans[:i])]
 
 
 def _indent(line: str) -> int:
     return len(line) - len(line.lstrip())
 
 
-def _secret_at(line: str) -> int | None:
-    """Where the value of the first secret key begins, unless it is nothing but references."""
-    for match in _KEY.finditer(line):
-        value = line[match.end() :]
-        only_references = _REFERENCES.fullmatch(value) and ":-" not in value
-        if looks_secret(match[1]) and not only_references:
-            return match.end()
-    return None
+def _values(line: str) -> Iterator[tuple[int, int]]:
+    """Where the values of secret keys stand, unless they are nothing but references.
+
+    A value ends where a flow mapping (`{a: b, c: d}`) can go on, else at the end of the line.
+    """
+    at = 0
+    while (match := _KEY.search(line, at)) is not None:
+        at = match.end()
+        if not looks_secret(match[1]):
+            continue
+        reference = _REFERENCES.match(line, at)
+        if reference is not None and ":-" not in reference[0]:
+            at = reference.end()
+            continue
+        flow = _FLOW_VALUE.match(line, at) if "{" in line[: match.start()] else None
+        end = flow.end() if flow is not None else len(line)
+        yield at, end
+        at = end

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from stream_processor.config.model_keys import KeyPath
 from stream_processor.config.values import ReferencedText
 from stream_processor.runtime.config_problems import Spot, problem_at
-from stream_processor.runtime.config_yaml import Document, KeyPath
+from stream_processor.runtime.config_yaml import Document
 
 VALUE_BYTES_MAX = 64 * 2**10
 

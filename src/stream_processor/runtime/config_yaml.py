@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import yaml
 from yaml import events
 
+from stream_processor.config.model_keys import KeyPath
 from stream_processor.runtime.config_problems import Problem, Spot, Text, problem_at
 
 FILE_BYTES_MAX = 2**20
@@ -34,9 +35,6 @@ _WORDS: Mapping[str, bool | None] = {
     "false": False,
 }
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
-
-KeyPath = tuple[str | int, ...]
-"""Where a value is in the document: `("source", "kafka", "topics", 0)`."""
 
 
 @dataclass(frozen=True, slots=True)
