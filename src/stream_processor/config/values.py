@@ -92,10 +92,15 @@ Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")]
 Text = Annotated[str, StringConstraints(min_length=1)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
-Names = Annotated[tuple[Text, ...], BeforeValidator(_names)]
+Names = Annotated[
+    tuple[Text, ...], BeforeValidator(_names, json_schema_input_type=tuple[Text, ...] | Text)
+]
 """A list, or one text with commas, so that a variable can hold it: `topics: "${KAFKA_TOPICS}"`."""
 TextMap = Annotated[
-    dict[str, str], BeforeValidator(_texts), AfterValidator(Settings), PlainSerializer(_masked)
+    dict[str, str],
+    BeforeValidator(_texts, json_schema_input_type=dict[str, str | int | float | bool]),
+    AfterValidator(Settings),
+    PlainSerializer(_masked),
 ]
 Folder = Annotated[Text, AfterValidator(lambda text: text.rstrip("/") or "/")]
 """A local folder or `s3://bucket/prefix`, without a slash at the end."""

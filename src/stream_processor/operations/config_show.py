@@ -1,0 +1,90 @@
+"""`config show`: the configuration that counts, where each value came from, and no secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import SecretStr
+
+from stream_processor.config.model_keys import KeyPath
+from stream_processor.config.pipeline import Model, Pipeline
+from stream_processor.config.units import Duration, Size
+from stream_processor.config.values import MASK, looks_secret
+from stream_processor.runtime.config_loader import LoadedPipeline
+
+Plain = str | int | bool | list[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One key of the effective configuration. `value` is fit for JSON, secrets are `***`."""
+
+    key: str
+    value: Plain
+    origin: str
+    """`default`, `pipeline.yaml:12`, `variable NAME (pipeline.yaml:12)` or `flag --set`."""
+
+
+def show_config(loaded: LoadedPipeline) -> tuple[Setting, ...]:
+    """List every setting in the order of the reference page. Called by the CLI, which prints it."""
+    return tuple(_settings(loaded, (), loaded.pipeline))
+
+
+def _settings(loaded: LoadedPipeline, path: tuple[str, ...], model: Model) -> Iterator[Setting]:
+    for name, field in type(model).model_fields.items():
+        key, value = (*path, field.alias or name), getattr(model, name)
+        if isinstance(value, Model):
+            yield from _settings(loaded, key, value)
+        elif isinstance(value, Mapping):
+            for inner, text in value.items():
+                shown = MASK if looks_secret(inner) else text
+                yield Setting(".".join((*key, inner)), shown, _origin(loaded, (*key, inner)))
+        else:
+            yield _setting(loaded, key, value)
+
+
+def _setting(loaded: LoadedPipeline, path: tuple[str, ...], value: Any) -> Setting:
+    derived = _derived(loaded.pipeline).get(path)
+    if derived is not None and path not in loaded.places:
+        return Setting(".".join(path), derived[0], f"default, from {derived[1]}")
+    return Setting(".".join(path), _plain(value), _origin(loaded, path))
+
+
+def _derived(pipeline: Pipeline) -> dict[tuple[str, ...], tuple[Plain, str]]:
+    """What stands where nothing is set, and the key that it follows from."""
+    derived: dict[tuple[str, ...], tuple[Plain, str]] = {
+        ("id",): (pipeline.pipeline_id, "name"),
+        ("source", "kafka", "group_id"): (pipeline.group_id, "id" if pipeline.id else "name"),
+        ("dlq", "table"): (pipeline.dead_letter_table, "sink.delta.table"),
+        ("dlq", "storage"): ("as sink.delta.storage", "sink.delta.storage"),
+    }
+    if pipeline.sink.delta.storage.allow_http:
+        derived["sink", "delta", "storage", "allow_http"] = (True, "endpoint")
+    if pipeline.dlq.storage is not None and pipeline.dlq.storage.allow_http:
+        derived["dlq", "storage", "allow_http"] = (True, "endpoint")
+    return derived
+
+
+def _plain(value: Any) -> Plain:
+    if isinstance(value, SecretStr):
+        return MASK
+    if isinstance(value, Duration | Size):
+        return value.in_words()
+    if isinstance(value, tuple):
+        return [str(item) for item in value]
+    if value is None or isinstance(value, bool | int):
+        return value
+    return str(value)
+
+
+def _origin(loaded: LoadedPipeline, path: KeyPath) -> str:
+    place = loaded.places.get(path)
+    if place is None:
+        return "default"
+    if place.text.name.startswith("--set "):
+        return "flag --set"
+    where = f"{place.text.name}:{place.value.line}"
+    given = [text for at, text in loaded.origins.items() if at[: len(path)] == path]
+    return f"{', '.join(dict.fromkeys(given))} ({where})" if given else where
