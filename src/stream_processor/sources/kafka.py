@@ -8,7 +8,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Mapping
 
-from stream_processor.errors import DecisionNeeded, Rebalanced
+from confluent_kafka import Message
+
+from stream_processor.errors import DecisionNeeded, Rebalanced, StreamProcessorError
 from stream_processor.ports import Batch, Clock, Observer, Offsets, Partition, StartAt
 from stream_processor.sources.kafka_batch import FETCH_ROWS_MAX, OpenBatch
 from stream_processor.sources.kafka_errors import Meaning, as_ours, meaning
@@ -50,10 +52,10 @@ class KafkaSource:
         self._on_revoke = on_revoke
         self._log = ClientLog(observer, clock)
         self._topics = KafkaTopics(settings, self._log)
-        self._watch = TopicWatch(self._topics, settings, self._log, clock)
+        self._interrupted = threading.Event()
+        self._watch = TopicWatch(self._topics, settings, self._log, clock, self._interrupted)
         self._member = GroupMember(settings, self._log, on_revoke)
         self._seen_generation = 0
-        self._interrupted = threading.Event()
         self._closed = False
         self._holding = False
         self._begin({})
@@ -61,7 +63,10 @@ class KafkaSource:
     # -- the port ---------------------------------------------------------------------------
 
     def poll(self) -> Batch:
-        """See `ports.Source`. Returns early, with what there is, after `interrupt`."""
+        """See `ports.Source`. Returns early, with what there is, after `interrupt`.
+
+        After an exception nothing more is delivered before the next `start`.
+        """
         self._raise_changes()
         if self._watch.due:
             self._watch.verify()
@@ -70,9 +75,9 @@ class KafkaSource:
         while not self._complete(idle_until):
             left = self._due(idle_until) - self._clock.monotonic()
             self._take(max(0.0, min(_WAIT_SECONDS_MAX, left)))
-        self._interrupted.clear()
         if self._batch.positions.advanced:
             self._watch.verify()
+        self._interrupted.clear()
         return self._batch.close()
 
     def keep_alive(self) -> None:
@@ -179,6 +184,12 @@ class KafkaSource:
         self._holding = False
         self._spare_full_at = self._clock.monotonic()
 
+    def _forget(self) -> None:
+        decision = self._decision
+        self._member.silence_all()
+        self._begin({})
+        self._decision = decision
+
     def _complete(self, idle_until: float) -> bool:
         if self._batch.is_full or self._interrupted.is_set():
             return True
@@ -196,10 +207,17 @@ class KafkaSource:
     def _take(self, timeout_seconds: float) -> None:
         """Serve the group, take one fetch, and act on what it brought."""
         messages = self._member.consume(self._batch.room, timeout_seconds)
-        self._raise_changes()
-        if not messages:
-            return
-        self._log.in_contact()
+        try:
+            self._raise_changes()
+            if messages:
+                self._log.in_contact()
+                self._absorb(messages)
+        except StreamProcessorError:
+            # Some of these messages were not taken: going on behind them would make holes.
+            self._forget()
+            raise
+
+    def _absorb(self, messages: list[Message]) -> None:
         self._batch.take(messages)
         if self._batch.lost:
             self._recover_lost()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Collection
 
 from stream_processor.errors import BrokerUnavailable, OffsetGap, Rebalanced, TableRewound
@@ -25,12 +25,18 @@ class TopicWatch:
     """
 
     def __init__(
-        self, topics: KafkaTopics, settings: KafkaSettings, log: ClientLog, clock: Clock
+        self,
+        topics: KafkaTopics,
+        settings: KafkaSettings,
+        log: ClientLog,
+        clock: Clock,
+        interrupted: threading.Event,
     ) -> None:
         self._topics = topics
         self._settings = settings
         self._log = log
         self._clock = clock
+        self._interrupted = interrupted
         self._described: dict[str, Described] = {}
         self._looked_at = float("-inf")
 
@@ -55,7 +61,8 @@ class TopicWatch:
     def verify(self) -> None:
         """Look now, 2 ms. Raises `Rebalanced` for a topic that was created again, `TopicMissing`.
 
-        Short silences of Kafka are waited for; `BrokerUnavailable` only after `contact_seconds`.
+        Short silences of Kafka are waited for; `BrokerUnavailable` only after `contact_seconds`, or
+        when we are interrupted.
         """
         self._looked_at = float("-inf")  # until it worked, every poll looks again
         found = self._ask_patiently({*self._described, *self._settings.kafka.topics})
@@ -72,9 +79,11 @@ class TopicWatch:
             try:
                 return self._topics.describe(names)
             except BrokerUnavailable:
-                if self._clock.monotonic() - began >= self._settings.contact_seconds:
+                away_seconds = self._clock.monotonic() - began
+                if away_seconds >= self._settings.contact_seconds:
                     raise
-                time.sleep(_PAUSE_SECONDS)
+                if self._interrupted.wait(_PAUSE_SECONDS):
+                    raise
 
 
 def out_of_range(

@@ -221,6 +221,7 @@ class MemorySource:
             raise Crash
         self._on_revoke()
         self._changed = True
+        self._begin({})
         self._raise_changes()
 
     def _read(self, step: Event | Ends) -> None:

@@ -53,6 +53,8 @@ def test_a_rebalance_forgets_what_was_read() -> None:
         with pytest.raises(Rebalanced):
             source.poll()
     assert hooks == ["revoked"]
+    source.assignment()
+    assert source.poll().upto == {}
     source.start({part: StartAt(1) for part in source.assignment()})
     assert offsets(source.poll()) == [1]
 
