@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from stream_processor.runtime.config_loader import LoadedPipeline
 
 Plain = str | int | bool | list[str] | None
 
+_USER_INFO = re.compile(r"://[^/\s@]*@")
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -24,7 +27,8 @@ class Setting:
     key: str
     value: Plain
     origin: str
-    """`default`, `pipeline.yaml:12`, `variable NAME (pipeline.yaml:12)` or `flag --set`."""
+    """`default`, `pipeline.yaml:12`, `variable NAME (pipeline.yaml:12)`, `--set the.key`, or
+    `default, from the.key` where the default is another setting."""
 
 
 def show_config(loaded: LoadedPipeline) -> tuple[Setting, ...]:
@@ -39,7 +43,7 @@ def _settings(loaded: LoadedPipeline, path: tuple[str, ...], model: Model) -> It
             yield from _settings(loaded, key, value)
         elif isinstance(value, Mapping):
             for inner, text in value.items():
-                shown = MASK if looks_secret(inner) else text
+                shown = MASK if looks_secret(inner) else _text(text)
                 yield Setting(".".join((*key, inner)), shown, _origin(loaded, (*key, inner)))
         else:
             yield _setting(loaded, key, value)
@@ -73,10 +77,15 @@ def _plain(value: Any) -> Plain:
     if isinstance(value, Duration | Size):
         return value.in_words()
     if isinstance(value, tuple):
-        return [str(item) for item in value]
+        return [_text(item) for item in value]
     if value is None or isinstance(value, bool | int):
         return value
-    return str(value)
+    return _text(value)
+
+
+def _text(text: str) -> str:
+    """Text as it is, but for a name and a password in an address."""
+    return _USER_INFO.sub(f"://{MASK}@", text)
 
 
 def _origin(loaded: LoadedPipeline, path: KeyPath) -> str:
@@ -84,7 +93,7 @@ def _origin(loaded: LoadedPipeline, path: KeyPath) -> str:
     if place is None:
         return "default"
     if place.text.name.startswith("--set "):
-        return "flag --set"
+        return place.text.name
     where = f"{place.text.name}:{place.value.line}"
     given = [text for at, text in loaded.origins.items() if at[: len(path)] == path]
     return f"{', '.join(dict.fromkeys(given))} ({where})" if given else where

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stream_processor.config.model_keys import KeyPath, is_open, keys_of, model_in
@@ -35,16 +35,17 @@ def _apply(document: Document, name: str, text: str) -> None:
         document.problems.append(problem_at(flag, spot, complaint, hint=hint))
         return
     value: Any = ReferencedText(text)
+    inside: Iterable[KeyPath] = [()]
     if text[:1] in {"[", "{"}:
         read = read_text(flag.name, text)
-        value = read.value
+        value, inside = read.value, read.places
         document.problems += [
             problem_at(flag, spot, each.message, hint=each.hint) for each in read.problems
         ]
     _put(document, path, value)
     for known in [known for known in document.places if known[: len(path)] == path]:
         del document.places[known]
-    document.places[path] = Place(flag, spot, spot)
+    document.places |= {(*path, *below): Place(flag, spot, spot) for below in inside}
 
 
 def _path(name: str) -> tuple[KeyPath, str, str]:
