@@ -20,7 +20,7 @@ from stream_processor.processor.plan import Plan
 from tests import builders
 
 _LINES = (Path(__file__).parent / "json_verdicts.jsonl").read_text(encoding="utf-8").splitlines()
-_HEAD = json.loads(_LINES[0])
+HEAD = json.loads(_LINES[0])
 _INSTANTS = ("at", "ms", "local")
 
 
@@ -44,9 +44,9 @@ CASES = [_case(line) for line in _LINES[1:]]
 
 def corpus_plan() -> Plan:
     return builders.plan(
-        _HEAD["schema"]["fields"],
-        coerce=_HEAD["coerce"],
-        unknown_fields=_HEAD["unknown_fields"],
+        HEAD["schema"]["fields"],
+        coerce=HEAD["coerce"],
+        unknown_fields=HEAD["unknown_fields"],
     )
 
 
