@@ -2,8 +2,9 @@
 
     python benchmarks/bench_source.py BOOTSTRAP_SERVERS [EVENTS]
 
-Both read the same topic (8 partitions, events of 283 bytes) in turn and with the same properties of
-the client, since a machine's speed drifts and waiting makes CPU time look cheaper. Prints nanoseconds of process CPU per event, all threads included; the target is at most
+Both read the same topic (8 partitions, events of 283 bytes) in turn and with the same properties
+of the client, since a machine's speed drifts and waiting makes CPU time look cheaper. Prints
+nanoseconds of process CPU per event, all threads included; the target is at most
 500 ns above the loop.
 """
 
