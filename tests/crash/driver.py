@@ -9,6 +9,7 @@ each, to `steps` (if named), so that a parent can wait for a moment.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import signal
@@ -34,7 +35,8 @@ class Lines:
 
     def settled(self, upto: Any, dead_by_code: Any) -> None:
         moved = {str(p): (a.since, a.upto, a.rows, a.dead, a.held_back) for p, a in upto.items()}
-        self._line("settled", moved, dict(dead_by_code))
+        self._line("moved", moved, dict(dead_by_code))
+        self._line("settled", sum(a.rows + a.dead for a in upto.values()))
 
     def event(self, name: str, **fields: object) -> None:
         self._line(name, fields)
@@ -74,6 +76,7 @@ def main(path: str) -> int:
     decisions = dict(job.get("decisions", {}))
     if "accept_recreated" in decisions:
         decisions["accept_recreated"] = frozenset(decisions["accept_recreated"])
+    faulthandler.register(signal.SIGUSR1)  # where it hangs, for the log of a test that waits
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     made = engine(

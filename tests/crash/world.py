@@ -78,6 +78,10 @@ def produce(
     return landed
 
 
+STARTED: list[subprocess.Popen[bytes]] = []
+"""Every process that a job started; what a failed test leaves behind is ended after it."""
+
+
 @dataclass(frozen=True)
 class Job:
     """One pipeline as the driver takes it; `with_` makes variants."""
@@ -121,9 +125,11 @@ class Job:
             )
         )
         with (self.folder / f"{self.name}.log").open("ab") as log:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", "tests.crash.driver", str(path)], stderr=log, stdout=log
             )
+        STARTED.append(process)
+        return process
 
     def run(self, seconds_max: float = 120) -> int:
         """One life of the process; its exit code, negative for a signal."""
@@ -227,3 +233,12 @@ def storage_dict(minio: Minio) -> dict[str, Any]:
         "secret_access_key": minio.secret_key,
         "region": minio.region,
     }
+
+
+def settled_by(job: Job) -> int:
+    """How many rows and dead letters the process said it had made durable."""
+    total = 0
+    for line in job.log().splitlines():
+        _, found, counts = line.partition(" settled ")
+        total += sum(map(int, counts.split())) if found else 0
+    return total

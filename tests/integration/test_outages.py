@@ -15,6 +15,7 @@ from tests.crash.world import (
     pipeline_dict,
     produce,
     prove,
+    settled_by,
     stop,
     storage_dict,
     wait_until,
@@ -97,8 +98,7 @@ def test_the_store_dies_in_mid_commit_and_comes_back(
     store = own_minio(data_dir=store.data_dir, port=int(store.endpoint.rpartition(":")[2]))
     third = produce(kafka.bootstrap_servers, name, 300, seed=2)
     # Every event settles by itself once the store is back; then the process is stopped cleanly.
-    one_more = one.with_(name="counter")
-    wait_until(lambda: _settled(one.log()) >= 1800, f"it did not resume:\n{one_more.log()}", 90)
+    wait_until(lambda: settled_by(one) >= 1800, "it did not resume", 90)
     assert stop(process) == 0, one.log()
     prove(one, minio_of(store).storage_options, merged(first, second, third))
 
@@ -122,22 +122,12 @@ def test_kafka_dies_and_comes_back(
     )
     first = produce(broker.bootstrap_servers, "orders", 600)
     process = one.start()
-    wait_until(lambda: _settled(one.log()) >= 600, "the first events were not settled")
+    wait_until(lambda: settled_by(one) >= 600, "the first events were not settled")
     broker.kill()
     broker = own_kafka(
         data_dir=broker.data_dir, port=int(broker.bootstrap_servers.rpartition(":")[2])
     )
     second = produce(broker.bootstrap_servers, "orders", 600, seed=1)
-    wait_until(lambda: _settled(one.log()) >= 1200, "it did not resume", 90)
+    wait_until(lambda: settled_by(one) >= 1200, "it did not resume", 90)
     assert stop(process) == 0, one.log()
     prove(one, storage_options, merged(first, second))
-
-
-def _settled(log: str) -> int:
-    """How many events the process said it had settled, from the lines of its observer."""
-    total = 0
-    for line in log.splitlines():
-        if " settled {" in line:
-            moved = eval(line.split(" settled ", 1)[1].split("} {")[0] + "}")
-            total += sum(rows + dead for _, _, rows, dead, _ in moved.values())
-    return total

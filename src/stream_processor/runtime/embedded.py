@@ -173,12 +173,21 @@ class Engine:
         """Wait for the commit in flight, serving the group; raise what it raised."""
         if self._in_flight is None:
             return
-        future, prepared = self._in_flight
+        future, _ = self._in_flight
         while not wait([future], timeout=_SERVE_SECONDS).done:
             self.parts.source.keep_alive()
+        self._landed()
+        future.result()
+
+    def _landed(self) -> None:
+        """The commit in flight is done: tell what became of it. Raises nothing."""
+        if self._in_flight is None:
+            return
+        future, prepared = self._in_flight
         self._in_flight = None
         if (error := future.exception()) is not None:
             self.observer.event("commit_failed", kind=type(error).__name__)
+            return
         upto = future.result()
         self.retry.succeeded()
         self.goal.settled(upto)
@@ -224,9 +233,8 @@ class Engine:
     def _forget(self) -> None:
         """Drop what is in memory. A commit in flight cannot be called back, so wait for its end."""
         if self._in_flight is not None:
-            future, _ = self._in_flight
-            wait([future])
-            self._in_flight = None
+            wait([self._in_flight[0]])
+            self._landed()
         self._standings.claimed({})
         self.parts.source.start({})
 

@@ -1,0 +1,115 @@
+"""Zombies, rebalances under load and first starts of several processes, on real Kafka and MinIO."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.crash.world import (
+    NEW_SCHEMA,
+    Job,
+    merged,
+    pipeline_dict,
+    produce,
+    prove,
+    settled_by,
+    stop,
+    storage_dict,
+    wait_until,
+)
+from tests.stack import Kafka, MakeTopic, Minio
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+def member(kafka: Kafka, minio: Minio, bucket_url: str, tmp_path: Path) -> Callable[..., Job]:
+    """A process of the group of one topic; each has a name of its own."""
+
+    def make(topic: str, name: str, **kafka_settings: object) -> Job:
+        pipeline = pipeline_dict(
+            kafka.bootstrap_servers, topic, f"{bucket_url}/orders", storage_dict(minio)
+        )
+        source = pipeline["source"]["kafka"]
+        source["properties"]["group.instance.id"] = name
+        source.update(kafka_settings)
+        return Job(tmp_path, pipeline, name=name, until_latest=False)
+
+    return make
+
+
+def holds(job: Job, step: str) -> Callable[[], bool]:
+    return lambda: job.steps_file.exists() and step in job.steps_file.read_text()
+
+
+def test_a_zombie_that_wakes_up_writes_nothing(
+    kafka: Kafka, topic: MakeTopic, member: Callable[..., Job], storage_options: dict[str, str]
+) -> None:
+    """Stopped just before its data commit, it wakes up after another process took over."""
+    name = topic(partitions=2)
+    sent = produce(kafka.bootstrap_servers, name, 1000)
+    zombie_job = member(name, "zombie").with_(
+        kill={"step": "data.before_commit", "count": 2, "signal": "SIGSTOP"}
+    )
+    zombie = zombie_job.start()
+    wait_until(lambda: _stopped(zombie.pid), "the zombie did not stop itself")
+    heir = member(name, "heir").with_(schema=NEW_SCHEMA)
+    assert heir.with_(until_latest=True).run() == 0, heir.log()
+    more = produce(kafka.bootstrap_servers, name, 400, seed=1)
+    zombie.send_signal(signal.SIGCONT)
+    # Awake again, its commit fails, and it joins the group like anybody else.
+    wait_until(lambda: "commit_failed {'kind': 'Fenced'}" in zombie_job.log(), "it was not fenced")
+    wait_until(lambda: settled_by(zombie_job) >= 400, "the zombie did not go on", 90)
+    assert stop(zombie) == 0, zombie_job.log()
+    prove(heir, storage_options, merged(sent, more))
+
+
+def test_processes_come_and_go_under_load(
+    kafka: Kafka, topic: MakeTopic, member: Callable[..., Job], storage_options: dict[str, str]
+) -> None:
+    """Rebalances move partitions between two, three and two processes while events arrive."""
+    name = topic(partitions=6)
+    first, second, third = (member(name, who) for who in ("first", "second", "third"))
+    running = {first.name: first.start()}
+    parts = [produce(kafka.bootstrap_servers, name, 1200, partitions=6)]
+    wait_until(holds(first, "data.after_commit"), "the first did not commit")
+    for number, job in enumerate((second, third), start=1):
+        running[job.name] = job.start()
+        parts.append(produce(kafka.bootstrap_servers, name, 1200, partitions=6, seed=number))
+        wait_until(holds(job, "data.after_claim"), f"{job.name} was given nothing:\n{job.log()}")
+        parts.append(produce(kafka.bootstrap_servers, name, 600, partitions=6, seed=10 + number))
+    running.pop("first").kill()
+    parts.append(produce(kafka.bootstrap_servers, name, 600, partitions=6, seed=20))
+    assert stop(running.pop("second")) == 0, second.log()
+    total = sum(len(sent) for part in parts for sent in part.values())
+    assert stop(running.pop("third")) == 0, third.log()
+    first.with_(name="last", pipeline=member(name, "last").pipeline).finish()
+    assert total == 5400
+    prove(third, storage_options, merged(*parts))
+
+
+def test_two_processes_start_first_with_latest(
+    kafka: Kafka, topic: MakeTopic, member: Callable[..., Job], storage_options: dict[str, str]
+) -> None:
+    """`latest` is one moment for the whole topic: nobody may take the other's half for new."""
+    name = topic(partitions=4)
+    produce(kafka.bootstrap_servers, name, 400, partitions=4)
+    jobs = [member(name, who, start="latest") for who in ("left", "right")]
+    running = [job.start() for job in jobs]
+    wait_until(lambda: all(holds(job, "data.rechecked")() for job in jobs), "not both claimed")
+    later = produce(kafka.bootstrap_servers, name, 800, partitions=4, seed=1)
+    wait_until(
+        lambda: sum(settled_by(job) for job in jobs) >= 800,
+        f"not all was read: {[job.log()[-2000:] for job in jobs]}",
+        90,
+    )
+    for process in running:
+        assert stop(process) == 0
+    prove(jobs[0], storage_options, later)
+
+
+def _stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
