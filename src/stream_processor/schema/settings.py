@@ -140,7 +140,9 @@ def _unreachable(field: EventField, value: Any) -> str | None:
         return "is below the minimum"
     if field.maximum is not None and value > field.maximum:
         return "is above the maximum"
-    if field.pattern is None or pattern.refusal(field.pattern) is not None:
+    if field.pattern is None or not isinstance(value, str):
+        return None  # a pattern of another type is refused elsewhere
+    if pattern.refusal(field.pattern) is not None:
         return None
     one = pa.array([value], pa.string())
     return None if pattern.matches(one, field.pattern)[0].as_py() else "does not match the pattern"
