@@ -159,7 +159,10 @@ def engine(
         environment.observer,
         environment.clock,
         retry=Retry(
-            Backoff(), environment.clock, random.Random(), environment.stop  # noqa: S311 - jitter
+            Backoff(),
+            environment.clock,
+            random.Random(),  # noqa: S311 - jitter
+            environment.stop,
         ),
         stop=environment.stop,
         goal=Goal(terms.until_latest, terms.records_max),

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from stream_processor.errors import BrokerUnavailable
 
@@ -46,6 +46,18 @@ def topic_exists(bootstrap_servers: str, name: str) -> bool:
     except KafkaException as problem:
         raise _unavailable("look up", name, problem) from problem
     return name in topics
+
+
+def end_offsets(bootstrap_servers: str, name: str) -> dict[int, int]:
+    """Where each partition of a topic ends now. Raises `BrokerUnavailable`."""
+    admin = _admin(bootstrap_servers)
+    try:
+        known = admin.list_topics(name, timeout=TIMEOUT_SECONDS).topics[name].partitions
+        asked = {TopicPartition(name, number): OffsetSpec.latest() for number in known}
+        told = admin.list_offsets(asked) if asked else {}
+        return {place.partition: one.result(TIMEOUT_SECONDS).offset for place, one in told.items()}
+    except KafkaException as problem:
+        raise _unavailable("look up", name, problem) from problem
 
 
 def delete_topic(bootstrap_servers: str, name: str) -> None:

@@ -9,7 +9,11 @@ committed here, and started on free loopback ports as child processes.
 """
 
 from stream_processor.operations.local_stack.buckets import Credentials, create_bucket
-from stream_processor.operations.local_stack.kafka import RunningKafka, start_kafka
+from stream_processor.operations.local_stack.kafka import (
+    RunningKafka,
+    last_bootstrap_servers,
+    start_kafka,
+)
 from stream_processor.operations.local_stack.kafka_parts import fetch_kafka
 from stream_processor.operations.local_stack.minio import RunningMinio, start_minio
 from stream_processor.operations.local_stack.minio_parts import fetch_minio
@@ -23,6 +27,7 @@ __all__ = [
     "create_bucket",
     "fetch_kafka",
     "fetch_minio",
+    "last_bootstrap_servers",
     "start_kafka",
     "start_minio",
 ]

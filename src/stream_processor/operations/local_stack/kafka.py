@@ -109,6 +109,14 @@ def start_kafka(
     )
 
 
+def last_bootstrap_servers(data_dir: Path) -> str | None:
+    """Where the Kafka of this folder listened last, and listens now if it runs."""
+    remembered = data_dir / "ports.json"
+    if not remembered.exists():
+        return None
+    return f"127.0.0.1:{json.loads(remembered.read_text())[0]}"
+
+
 def _choose_ports(data_dir: Path, port: int | None) -> tuple[int, int]:
     remembered = data_dir / "ports.json"
     last = json.loads(remembered.read_text()) if remembered.exists() else [None, None]

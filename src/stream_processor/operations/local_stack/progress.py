@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-Advance = Callable[[], None]
-"""One more unit is done; may be called from any thread."""
-
 LINE_EVERY_SECONDS = 10.0
+
+
+class Advance(Protocol):
+    """So many more units are done; may be called from any thread."""
+
+    def __call__(self, units: int = 1) -> None:
+        """Move the bar."""
 
 
 @contextmanager
@@ -38,19 +43,23 @@ def _bar(title: str, units_total: int) -> Iterator[Advance]:
     console = Console(stderr=True)
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
         task = progress.add_task(title, total=units_total)
-        yield lambda: progress.advance(task)
+
+        def advance(units: int = 1) -> None:
+            progress.advance(task, units)
+
+        yield advance
 
 
 def _lines(title: str, units_total: int) -> Advance:
     done = 0
     next_line_at = time.monotonic() + LINE_EVERY_SECONDS
 
-    def advance() -> None:
+    def advance(units: int = 1) -> None:
         nonlocal done, next_line_at
-        done += 1
+        done += units
         if time.monotonic() >= next_line_at:
             next_line_at = time.monotonic() + LINE_EVERY_SECONDS
-            sys.stderr.write(f"{title}: {done} of about {units_total}\n")
+            sys.stderr.write(f"{title}: {done:,} of about {units_total:,}\n")
             sys.stderr.flush()
 
     return advance
