@@ -82,9 +82,8 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _masked(value: Settings, info: Any) -> dict[str, str]:
-    if info.mode == "python":
-        return value
+def _masked(value: Settings) -> dict[str, str]:
+    """A dump of a model is for showing: the values themselves are read from the model."""
     return {key: MASK if looks_secret(key) else text for key, text in value.items()}
 
 
