@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -131,7 +132,8 @@ class _Watch:
     def state(self, state: str, reason: str = "") -> None:
         reason = printable(reason, _MESSAGE_LIMIT)
         if reason and reason != self.trouble and state != "failed":
-            sys.stderr.write(f"{state}: {reason}\n")
+            with suppress(OSError):  # an observer never raises, whoever has closed our stderr
+                sys.stderr.write(f"{state}: {reason}\n")
         self.trouble = reason
 
     def settled(self, upto: Offsets, dead_by_code: Mapping[tuple[str, str], int]) -> None:

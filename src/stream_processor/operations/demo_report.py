@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+_NO_VALUE, _EMPTY = "(no value)", "(empty)"
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
@@ -124,7 +126,7 @@ class DemoReport:
             yield f"  {cause.count:>7,}  {cause.code}"
             if (one := cause.example) is not None:
                 yield f"           {one.topic}[{one.partition}]@{one.offset}: {one.message}"
-                yield f"           {one.preview if one.preview is not None else '(no value)'}"
+                yield f"           {_NO_VALUE if one.preview is None else one.preview or _EMPTY}"
 
     def _proof_and_places(self) -> Iterator[str]:
         yield f"verify       {self.totals.conclusion}"
@@ -137,8 +139,9 @@ class DemoReport:
         yield f"  {program} status   how the tables stand"
         yield f"  {program} verify   the proof once more, from the tables alone"
         yield f"  {program}          the same pipeline with a steady stream, until Ctrl-C"
-        yield "  make demo          100,000 more"
-        yield "  make test          all of it proven, on a real Kafka and a real MinIO"
+        if Path("Makefile").exists():
+            yield "  make demo   as many events again"
+            yield "  make test   all of it proven, on a real Kafka and a real MinIO"
 
 
 @dataclass(frozen=True, slots=True)

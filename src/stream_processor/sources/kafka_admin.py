@@ -5,6 +5,7 @@ The pipeline itself never makes a topic: in a user's cluster that is a person's 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -14,6 +15,12 @@ from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 from stream_processor.errors import BrokerUnavailable
 
 TIMEOUT_SECONDS = 30.0
+_SETTLING_SECONDS = 0.1
+_SETTLING = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
 NO_CONFIG: Mapping[str, str] = MappingProxyType({})
 
 
@@ -49,15 +56,23 @@ def topic_exists(bootstrap_servers: str, name: str) -> bool:
 
 
 def end_offsets(bootstrap_servers: str, name: str) -> dict[int, int]:
-    """Where each partition of a topic ends now. Raises `BrokerUnavailable`."""
+    """Where each partition of a topic ends now. Raises `BrokerUnavailable`.
+
+    Called by the demo. A topic that was just made, or a broker that just started, gets a moment.
+    """
     admin = _admin(bootstrap_servers)
-    try:
-        known = admin.list_topics(name, timeout=TIMEOUT_SECONDS).topics[name].partitions
-        asked = {TopicPartition(name, number): OffsetSpec.latest() for number in known}
-        told = admin.list_offsets(asked) if asked else {}
-        return {place.partition: one.result(TIMEOUT_SECONDS).offset for place, one in told.items()}
-    except KafkaException as problem:
-        raise _unavailable("look up", name, problem) from problem
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while True:
+        try:
+            known = admin.list_topics(name, timeout=TIMEOUT_SECONDS).topics[name].partitions
+            asked = {TopicPartition(name, number): OffsetSpec.latest() for number in known}
+            told = admin.list_offsets(asked) if asked else {}
+            return {at.partition: one.result(TIMEOUT_SECONDS).offset for at, one in told.items()}
+        except KafkaException as problem:
+            settling = problem.args[0].code() in _SETTLING and time.monotonic() < deadline
+            if not settling:
+                raise _unavailable("look up", name, problem) from problem
+            time.sleep(_SETTLING_SECONDS)
 
 
 def delete_topic(bootstrap_servers: str, name: str) -> None:
