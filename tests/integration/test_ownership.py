@@ -34,7 +34,8 @@ def member(kafka: Kafka, minio: Minio, bucket_url: str, tmp_path: Path) -> Calla
             kafka.bootstrap_servers, topic, f"{bucket_url}/orders", storage_dict(minio)
         )
         source = pipeline["source"]["kafka"]
-        source["properties"]["group.instance.id"] = name
+        # No static membership here: whoever leaves or dies gives its partitions to the others.
+        del source["properties"]["group.instance.id"]
         source.update(kafka_settings)
         return Job(tmp_path, pipeline, name=name, until_latest=False)
 

@@ -140,7 +140,8 @@ class Engine:
         self.observer.timed("claim", self.clock.monotonic() - started)
         self._standings.claimed({p: at.next_offset for p, at in positions.items()})
         self.goal.claimed(positions, self.parts.source)
-        self.observer.event("claimed", partitions=len(positions))
+        if positions:
+            self.observer.event("claimed", partitions=len(positions))
         self._stuck = ""
         self.observer.state("running")
 

@@ -53,6 +53,9 @@ def take_over(
     when a person must say how to go on, `Unavailable` when the world is away.
     """
     assigned = source.assignment()
+    if not assigned:  # more processes than partitions, or the group has not met yet
+        source.start({})
+        return {}
     memory = sink.remembered()
     claim = resolve(assigned, memory, source, terms)
     positions = sink.claim(claim.owned, claim.anchors)  # A1
