@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Producer, TopicCollection
+from confluent_kafka import KafkaException, Producer, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from stream_processor.config.pipeline import StorageConfig
@@ -169,9 +169,7 @@ def pipeline_dict(
                 "bootstrap_servers": bootstrap,
                 "topics": [topic],
                 "group_id": f"group-{topic}",
-                # A process that was killed is replaced at once by one with the same name, as a
-                # stateful set does it; without, the group waits for the dead one's session.
-                "properties": {"group.instance.id": "one", "session.timeout.ms": "6000"},
+                "properties": {"session.timeout.ms": "6000"},
             }
         },
         "schema": {"file": "given apart"},
@@ -204,6 +202,14 @@ def topic_id(bootstrap: str, topic: str) -> str:
     admin = AdminClient({"bootstrap.servers": bootstrap})
     described = admin.describe_topics(TopicCollection([topic]))
     return str(described[topic].result(30).topic_id)
+
+
+def created_again(bootstrap: str, topic: str, before: str) -> bool:
+    """Whether the topic is there under another id; it may be away for a moment."""
+    try:
+        return topic_id(bootstrap, topic) != before
+    except KafkaException:
+        return False
 
 
 def prove(job: Job, storage_options: Mapping[str, str], expected: Expected | None = None) -> None:

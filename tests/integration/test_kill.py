@@ -46,6 +46,9 @@ def test_kill_minus_nine_at_every_step(
     pipeline = pipeline_dict(
         kafka.bootstrap_servers, name, f"{bucket_url}/orders", storage_dict(minio)
     )
+    # A process that was killed is replaced at once by one with the same name, as a stateful set
+    # does it; without, the group waits for the dead one's session.
+    pipeline["source"]["kafka"]["properties"]["group.instance.id"] = "one"
     job = Job(tmp_path, pipeline)
     sent: list[object] = []
     for life, step in enumerate(STEPS):
@@ -54,7 +57,7 @@ def test_kill_minus_nine_at_every_step(
         rows_max = (150, 70, 400)[life % 3]
         killed = job.with_(
             schema=rules,
-            kill={"step": step, "count": 1 + life % 2},
+            kill={"step": step, "count": 2 if step.endswith("commit") else 1},
             commit={"every": "200ms", "max_records": rows_max, "max_bytes": "1MiB"},
         )
         assert killed.run() == -9, f"{step} was never reached:\n{job.log()}"

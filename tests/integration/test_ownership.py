@@ -34,8 +34,6 @@ def member(kafka: Kafka, minio: Minio, bucket_url: str, tmp_path: Path) -> Calla
             kafka.bootstrap_servers, topic, f"{bucket_url}/orders", storage_dict(minio)
         )
         source = pipeline["source"]["kafka"]
-        # No static membership here: whoever leaves or dies gives its partitions to the others.
-        del source["properties"]["group.instance.id"]
         source.update(kafka_settings)
         return Job(tmp_path, pipeline, name=name, until_latest=False)
 
