@@ -1,0 +1,221 @@
+"""`run`: stream until a goal, a signal or a decision."""
+
+from __future__ import annotations
+
+import os
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TextIO, cast
+
+import typer
+
+from stream_processor.cli.options import Overrides, PipelineFile, Verbose, overrides
+from stream_processor.cli.output import cell, note
+from stream_processor.cli.pipeline_file import is_local, load
+from stream_processor.errors import Unavailable
+
+if TYPE_CHECKING:
+    from stream_processor.config.pipeline import Pipeline
+    from stream_processor.operations.run import RunRequest
+    from stream_processor.runtime.config_loader import LoadedPipeline
+    from stream_processor.runtime.logging_setup import Color
+    from stream_processor.runtime.retry import Stop
+
+Level = Literal["debug", "info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What to run, and how loud: the flags of one `run`."""
+
+    path: Path | None
+    overrides: Mapping[str, str]
+    request: RunRequest
+    level: Level | None
+    live: bool
+
+
+def run(
+    pipeline: PipelineFile = None,
+    *,
+    until: Annotated[
+        Literal["latest"] | None,
+        typer.Option(
+            "--until",
+            envvar="STREAM_PROCESSOR_UNTIL",
+            help="End when everything is durable that Kafka held at the start.",
+        ),
+    ] = None,
+    for_: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="DURATION",
+            envvar="STREAM_PROCESSOR_FOR",
+            help="End after this time, like 30s, 10m or 2h.",
+        ),
+    ] = None,
+    max_records: Annotated[
+        int | None,
+        typer.Option(
+            "--max-records",
+            metavar="N",
+            min=1,
+            envvar="STREAM_PROCESSOR_MAX_RECORDS",
+            help="End after so many events, rounded up to a batch.",
+        ),
+    ] = None,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait",
+            envvar="STREAM_PROCESSOR_WAIT",
+            help="At the start, keep trying while Kafka or the store is away.",
+        ),
+    ] = False,
+    set_: Overrides = None,
+    accept_gap: Annotated[
+        bool,
+        typer.Option("--accept-gap", help="Go on behind events that Kafka no longer holds."),
+    ] = False,
+    accept_rewind: Annotated[
+        bool,
+        typer.Option("--accept-rewind", help="Go on with a table, or a topic, that was set back."),
+    ] = False,
+    accept_recreated: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--accept-recreated",
+            metavar="TOPIC",
+            help="Read a topic that was deleted and made again from its start. Repeatable.",
+        ),
+    ] = None,
+    reset: Annotated[
+        bool,
+        typer.Option("--reset", help="Read Kafka from the start into a table that was replaced."),
+    ] = False,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Take over a table that belongs to no pipeline.")
+    ] = False,
+    log_level: Annotated[
+        Level | None,
+        typer.Option(
+            "--log-level",
+            envvar="STREAM_PROCESSOR_LOG_LEVEL",
+            help="The least important log lines that are written.",
+        ),
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Warnings and errors only, no live line.")
+    ] = False,
+    verbose: Verbose = False,
+) -> int:
+    """Stream events into the tables, until Ctrl-C, SIGTERM or a limit.
+
+    Without PIPELINE and without the variables of a Kafka this is the local mode.
+    """
+    from stream_processor.operations.assemble import RunTerms
+    from stream_processor.operations.run import RunRequest
+    from stream_processor.ports import Decisions
+
+    decisions = Decisions(
+        accept_gap=accept_gap,
+        accept_rewind=accept_rewind,
+        accept_recreated=frozenset(accept_recreated or ()),
+        reset=reset,
+        adopt=adopt,
+    )
+    terms = RunTerms(decisions, until_latest=until == "latest", records_max=max_records)
+    level: Level | None = "debug" if verbose else "warning" if quiet else None
+    return _run(
+        Asked(
+            path=pipeline,
+            overrides=overrides(set_),
+            request=RunRequest(terms, seconds_max=_seconds(for_), wait=wait),
+            level=log_level or level,
+            live=sys.stderr.isatty() and not quiet,
+        )
+    )
+
+
+def _seconds(text: str | None) -> float | None:
+    from stream_processor.config.units import Duration
+
+    if text is None:
+        return None
+    try:
+        seconds = float(Duration.parse(text))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--for") from error
+    if seconds <= 0:
+        raise typer.BadParameter("expected more than nothing", param_hint="--for")
+    return seconds
+
+
+def _run(asked: Asked) -> int:
+    """Whatever is wrong with the files is told before anything is started."""
+    from stream_processor.runtime.clock import SystemClock
+    from stream_processor.runtime.lifecycle import Lifecycle
+
+    loaded = load(asked.path, asked.overrides)
+    drain_seconds = float(loaded.pipeline.engine.drain_timeout)
+    lifecycle = Lifecycle(SystemClock(), drain_seconds, last_words=note)
+    with lifecycle.handling_signals(), _world(asked, loaded, lifecycle.stop) as ready:
+        _stream(asked, ready, lifecycle.stop)
+    return lifecycle.exit_code()
+
+
+@contextmanager
+def _world(asked: Asked, loaded: LoadedPipeline, stop: Stop) -> Iterator[LoadedPipeline]:
+    """The pipeline with its Kafka; in local mode that is ours, and ends with the block."""
+    from stream_processor.operations import local_mode
+    from stream_processor.runtime.config_loader import load_pipeline
+
+    if not is_local(asked.path):
+        yield loaded
+        return
+    note(local_mode.first_line(os.environ))
+    with local_mode.running(os.environ, stop) as environment:
+        yield load_pipeline(None, environment=environment, overrides=asked.overrides)
+
+
+def _stream(asked: Asked, loaded: LoadedPipeline, stop: Stop) -> None:
+    from stream_processor.cli.live import Above, dead_letters_of, live_line, terminal
+    from stream_processor.operations.assemble import Environment
+    from stream_processor.operations.observe import observing, secrets_of
+    from stream_processor.operations.run import run as run_pipeline
+    from stream_processor.runtime.clock import SystemClock
+    from stream_processor.runtime.logging_setup import LogSettings, make_log
+
+    pipeline, clock, console = loaded.pipeline, SystemClock(), terminal()
+    settings = LogSettings(
+        level=asked.level or pipeline.observability.log_level,
+        pipeline=pipeline.pipeline_id,
+        run_id=uuid.uuid4().hex[:8],
+        secrets=secrets_of(pipeline),
+    )
+    stream = cast("TextIO", Above(console)) if asked.live else sys.stderr
+    color: Color = "never" if os.environ.get("NO_COLOR") else "auto"
+    with observing(pipeline, make_log(settings, stream, clock, color), clock) as seen:
+        if asked.live:
+            note(_headline(pipeline))
+        try:
+            with live_line(console, seen.snapshot) if asked.live else nullcontext():
+                environment = Environment(seen, clock, stop)
+                run_pipeline(pipeline, loaded.schema_file, asked.request, environment)
+        except Unavailable:
+            if not stop.is_set():  # else a person has ended the waiting
+                raise
+        finally:
+            if asked.live:
+                end = seen.snapshot()
+                note(f"{cell(end.state)}: rows {end.rows:,} · {cell(dead_letters_of(end))}")
+
+
+def _headline(pipeline: Pipeline) -> str:
+    parts = ("embedded engine", f"group {pipeline.group_id}", f"table {pipeline.sink.delta.table}")
+    return cell(pipeline.name) + "   " + " · ".join(map(cell, parts))
