@@ -7,6 +7,7 @@ the type of its place decides what it becomes.
 
 from __future__ import annotations
 
+import difflib
 import re
 from decimal import Decimal
 from typing import Annotated, Any
@@ -16,11 +17,21 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, St
 MASK = "***"
 
 _SECRET_WORDS = re.compile(
-    r"pass(?:word|wd|phrase)|secret|token|credential|(?<!public.)key|jaas|\bpem\b", re.IGNORECASE
+    r"pass(?:word|wd|phrase)|pwd|psw|secret|token|credential|(?<!public.)key|jaas|\bpem\b",
+    re.IGNORECASE,
 )
+_MISSPELT = ("password", "passphrase", "secret", "token", "credential")
 _NOT_SECRET = re.compile(
     r"key[._-]?file|key\.location|key\.(?:de)?serializer|token\.endpoint\.url", re.IGNORECASE
 )
+
+
+USER_INFO = re.compile(
+    r"""(?:[a-z][a-z0-9+.-]{0,30}://|(?<![^\s"',=({\[]))"""
+    r"""([^\s"',:/]{0,500}:[^\s"']{0,500}|(?<=://)[^\s"'/]{0,500})@""",
+    re.IGNORECASE,
+)
+"""The name and the password (group 1) in `https://me:secret@host` or `me:secret@host:9092`."""
 
 
 class ReferencedText(str):
@@ -35,7 +46,27 @@ def looks_secret(name: str) -> bool:
     Asked before anything is shown: by the models' repr, by `config show`, and by error messages.
     It errs towards yes: a path that is shown as `***` costs less than a password that is shown.
     """
-    return _SECRET_WORDS.search(_NOT_SECRET.sub("", name)) is not None
+    rest = _NOT_SECRET.sub("", name)
+    if _SECRET_WORDS.search(rest) is not None:
+        return True
+    # `pasword: hunter2` is an unknown key, so its line is shown to a person.
+    words = re.findall("[a-z]{5,}", rest.lower())
+    return any(difflib.get_close_matches(word, _MISSPELT, n=1, cutoff=0.8) for word in words)
+
+
+def shown_key(key: str) -> str:
+    """A key as it may be shown: where a blank is missing, `{password:hunter2}` is all key."""
+    match = re.match(r"[A-Za-z0-9_.-]*", key)
+    name = match[0] if match is not None else ""
+    return name + MASK if len(name) < len(key) and looks_secret(key) else key
+
+
+def without_user_info(text: str) -> str:
+    """Text as it is, but for a name and a password in an address."""
+    spans = [match.span(1) for match in USER_INFO.finditer(text)]
+    for start, end in reversed(spans):
+        text = text[:start] + MASK + text[end:]
+    return text
 
 
 class Settings(dict[str, str]):

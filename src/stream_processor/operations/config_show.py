@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +11,10 @@ from pydantic import SecretStr
 from stream_processor.config.model_keys import KeyPath
 from stream_processor.config.pipeline import Model, Pipeline
 from stream_processor.config.units import Duration, Size
-from stream_processor.config.values import MASK, looks_secret
+from stream_processor.config.values import MASK, looks_secret, without_user_info
 from stream_processor.runtime.config_loader import LoadedPipeline
 
 Plain = str | int | bool | list[str] | None
-
-_USER_INFO = re.compile(r"://[^/\s@]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +40,7 @@ def _settings(loaded: LoadedPipeline, path: tuple[str, ...], model: Model) -> It
             yield from _settings(loaded, key, value)
         elif isinstance(value, Mapping):
             for inner, text in value.items():
-                shown = MASK if looks_secret(inner) else _text(text)
+                shown = MASK if looks_secret(inner) else without_user_info(text)
                 yield Setting(".".join((*key, inner)), shown, _origin(loaded, (*key, inner)))
         else:
             yield _setting(loaded, key, value)
@@ -77,15 +74,10 @@ def _plain(value: Any) -> Plain:
     if isinstance(value, Duration | Size):
         return value.in_words()
     if isinstance(value, tuple):
-        return [_text(item) for item in value]
+        return [without_user_info(item) for item in value]
     if value is None or isinstance(value, bool | int):
         return value
-    return _text(value)
-
-
-def _text(text: str) -> str:
-    """Text as it is, but for a name and a password in an address."""
-    return _USER_INFO.sub(f"://{MASK}@", text)
+    return without_user_info(value)
 
 
 def _origin(loaded: LoadedPipeline, path: KeyPath) -> str:

@@ -31,14 +31,16 @@ def _apply(document: Document, name: str, text: str) -> None:
     flag = Text(f"--set {name}", (shown,))
     spot = Spot(1, 1, max(1, len(shown)))
     path, complaint, hint = _path(name)
-    if complaint:
-        document.problems.append(problem_at(flag, spot, complaint, hint=hint))
+    if complaint:  # the value is not shown: without its key, nobody knows what it is
+        document.problems.append(problem_at(Text(flag.name, ()), Spot(0, 0), complaint, hint=hint))
         return
     value: Any = ReferencedText(text)
+    document.broken -= {broken for broken in document.broken if broken[: len(path)] == path}
     inside: Iterable[KeyPath] = [()]
     if text[:1] in {"[", "{"}:
         read = read_text(flag.name, text)
         value, inside = read.value, read.places
+        document.broken |= {(*path, *broken) for broken in read.broken}
         document.problems += [
             problem_at(flag, spot, each.message, hint=each.hint) for each in read.problems
         ]

@@ -7,15 +7,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from stream_processor.config.values import MASK, looks_secret
+from stream_processor.config.values import MASK, USER_INFO, looks_secret
 from stream_processor.errors import ConfigurationError
 from stream_processor.schema.display import printable
 
 _LINE_LIMIT = 400
+_SEARCHED_MAX = 10 * _LINE_LIMIT
 _KEY = re.compile(r"""(?<![A-Za-z0-9_.-])([A-Za-z0-9_.-]+)["']?\s*[:=]\s*""")
 _REFERENCES = re.compile(r"""(["']?)(?:\$\{[^}]*\})+\1(?=[\s,}\]]|$)""")
 _FLOW_VALUE = re.compile(r"""(?:"[^"\\]*"|'[^']*'|[^"'\[\]{},][^\[\]{},]*)(?=[,}\]])""")
-_USER_INFO = re.compile(r"://([^/\s@]*)@")
+_SPACED = re.compile(
+    r"""(?<![A-Za-z0-9_.-])([A-Za-z0-9_.-]*(?:pass|secret|token|access_key)[A-Za-z0-9_.-]*)["']?\s+(?=[^\s:=])""",
+    re.IGNORECASE,
+)
 
 Severity = Literal["error", "warning"]
 
@@ -35,14 +39,27 @@ class Text:
 
     name: str
     lines: tuple[str, ...] = field(repr=False)  # a file may hold secrets
+    hidden: dict[int, list[tuple[int, int]]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+    """By index of the line: the parts that the reader knows to be values of secret keys."""
+
+    def hide(self, first: Spot, last: Spot) -> None:
+        """Never show what stands between two spots; called for each value of a secret key."""
+        for index in range(first.line - 1, last.line):
+            start = first.column - 1 if index == first.line - 1 else 0
+            end = last.column - 1 if index == last.line - 1 else len(self.lines[index])
+            if start < end:
+                self.hidden.setdefault(index, []).append((start, end))
 
     def shown(self, spot: Spot) -> tuple[str, int]:
         """The line as it may be shown, without secrets, and the column of the spot in it."""
         if not 1 <= spot.line <= len(self.lines):
             return "", spot.column
-        line, column, moved = self.lines[spot.line - 1], spot.column, 0
+        line, column, moved = self.lines[spot.line - 1][:_SEARCHED_MAX], spot.column, 0
         shown = ""
-        for start, end in secret_spans(self.lines, spot.line - 1):
+        spans = secret_spans(self.lines, spot.line - 1)
+        for start, end in _joined([*spans, *self.hidden.get(spot.line - 1, ())]):
             shown += line[len(shown) + moved : start] + MASK
             moved = end - len(shown)
             if spot.column > start:
@@ -146,7 +163,7 @@ def secret_spans(lines: tuple[str, ...], index: int) -> list[tuple[int, int]]:
     It works on the text alone, since a file that is not valid YAML must be shown too, and it errs
     towards masking. A value that is nothing but references is no secret.
     """
-    line = lines[index]
+    line = lines[index][:_SEARCHED_MAX]
     indent = _indent(line)
     whole = [(indent, len(line))]
     if line[indent : indent + 1] == ":":  # the value of a key that stands alone after `?`
@@ -155,12 +172,24 @@ def secret_spans(lines: tuple[str, ...], index: int) -> list[tuple[int, int]]:
     for above in reversed(lines[:index]):
         if above.strip() and _indent(above) < below:
             below = _indent(above)
-            if any(end == len(above) for _, end in _values(above)):
+            if any(end == len(above) for _, end in _values(above[:_SEARCHED_MAX])):
                 return whole  # the line goes on with the value of a secret key above it
         if below == 0:
             break
-    spans = sorted([*_values(line), *(match.span(1) for match in _USER_INFO.finditer(line))])
-    return [span for i, span in enumerate(spans) if all(span[0] >= end for _, end in spans[:i])]
+    spaced = [(match.end(), len(line)) for match in _SPACED.finditer(line)]
+    addresses = [match.span(1) for match in USER_INFO.finditer(line)]
+    return _joined([*_values(line), *spaced, *addresses])
+
+
+def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Sorted, and those that overlap as one."""
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if joined and start < joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return joined
 
 
 def _indent(line: str) -> int:

@@ -92,7 +92,8 @@ class References:
                 "another; $${ is a plain ${",
             )
         if match[1]:
-            return _read(self.folder / match[2]), f"file {match[2]}"
+            what = f"the file {match[2]}"
+            return _read(self.folder / match[2], what), f"file {match[2]}"
         return self._variable(match[3], match[4], match[5] or "")
 
     def _variable(self, name: str, operator: str | None, rest: str) -> tuple[str, str]:
@@ -122,7 +123,9 @@ class References:
                 )
             return value, f"variable {name}"
         if by_file is not None:
-            return _read(Path(by_file)), f"file {by_file} (variable {name}_FILE)"
+            # Not named: it may be the secret itself, put into the wrong variable.
+            what = f"the file that {name}_FILE names"
+            return _read(Path(by_file), what), f"file {by_file} (variable {name}_FILE)"
         return None, ""
 
 
@@ -130,24 +133,24 @@ def _is_nothing(value: Any) -> bool:
     return isinstance(value, ReferencedText) and not value
 
 
-def _read(path: Path) -> str:
+def _read(path: Path, what: str) -> str:
     """A small text file without the line break at its end."""
     try:
         if not path.is_file():
-            raise _Unresolved(f"there is no file {path}")
+            raise _Unresolved(f"{what} does not exist")
         with path.open("rb") as file:
             data = file.read(VALUE_BYTES_MAX + 1)
     except (OSError, ValueError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "name"
-        raise _Unresolved(f"the file {path} cannot be read: {reason}") from error
+        raise _Unresolved(f"{what} cannot be read: {reason}") from error
     if len(data) > VALUE_BYTES_MAX:
-        raise _Unresolved(f"the file {path} is larger than {VALUE_BYTES_MAX:,} bytes")
+        raise _Unresolved(f"{what} is larger than {VALUE_BYTES_MAX:,} bytes")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise _Unresolved(f"the file {path} is not UTF-8 text") from error
+        raise _Unresolved(f"{what} is not UTF-8 text") from error
     if "\x00" in text:
-        raise _Unresolved(f"the file {path} is not text")
+        raise _Unresolved(f"{what} is not text")
     return text.removesuffix("\n").removesuffix("\r")
 
 

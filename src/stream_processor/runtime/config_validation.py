@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from stream_processor.config.findings import Finding, Rule
 from stream_processor.config.model_keys import KeyPath, homes, keys_of, model_at, model_in
 from stream_processor.config.pipeline import Model
+from stream_processor.config.values import shown_key
 from stream_processor.runtime.config_problems import Problem, Spot, problem_at
 from stream_processor.runtime.config_yaml import Document
 
@@ -158,7 +159,10 @@ def _problem(
     kind, spot, inside = detail["type"], place.value, dotted(path[:-1])
     where = f" in {inside}" if inside else ""
     if kind == "extra_forbidden":
-        message, hint = f'unknown key "{path[-1]}"{where}', _where_it_belongs(model, path)
+        message, hint = (
+            f'unknown key "{shown_key(str(path[-1]))}"{where}',
+            _where_it_belongs(model, path),
+        )
         return problem_at(place.text, place.key or spot, message, hint=hint)
     if kind == "missing":
         message, hint = f'the key "{path[-1]}" is missing{where}', _meaning(model, path)
@@ -235,5 +239,7 @@ def dotted(path: KeyPath) -> str:
     """A path as a person writes it: `source.kafka.topics[0]`."""
     text = ""
     for key in path:
-        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else str(key)
+        text += (
+            f"[{key}]" if isinstance(key, int) else f".{shown_key(key)}" if text else shown_key(key)
+        )
     return text

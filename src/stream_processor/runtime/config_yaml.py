@@ -17,6 +17,7 @@ import yaml
 from yaml import events
 
 from stream_processor.config.model_keys import KeyPath
+from stream_processor.config.values import looks_secret, shown_key
 from stream_processor.runtime.config_problems import Problem, Spot, Text, problem_at
 
 FILE_BYTES_MAX = 2**20
@@ -34,6 +35,7 @@ _WORDS: Mapping[str, bool | None] = {
     "true": True,
     "false": False,
 }
+_BARE_REFERENCES = re.compile(r"(?:\$\{(?:(?!:-)[^}])*\})+")
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -197,10 +199,20 @@ class _Reader:
         if self.awaits_key():
             self.name(event.value)
             return
+        self.hide(event)
         self.decorated(event)
         if _NOT_TEXT.search(event.value):
             self.refuse(self.spot, "the text holds a character that is not text")
         self.put(self.plain(event.value) if event.style is None else event.value)
+
+    def hide(self, event: events.ScalarEvent) -> None:
+        """Keep a secret out of every line that is shown, however the file spells it."""
+        if _BARE_REFERENCES.fullmatch(event.value):
+            return  # the name of a variable is no secret, and helps
+        if any(looks_secret(key) for key in self.path() if isinstance(key, str)):
+            mark = event.end_mark
+            end = self.spot if mark is None else Spot(mark.line + 1, mark.column + 1)
+            self.document.text.hide(self.spot, end)
 
     def plain(self, text: str) -> Any:
         """The value of a scalar without quotes: as JSON reads it, or text."""
@@ -230,7 +242,9 @@ class _Reader:
         top.key, top.key_spot = key, self.spot
         if key in top.seen:
             first = top.seen[key].line
-            self.refuse(self.spot, f'the key "{key}" stands twice', f"first in line {first}")
+            self.refuse(
+                self.spot, f'the key "{shown_key(key)}" stands twice', f"first in line {first}"
+            )
         elif key == "<<":
             self.refuse(self.spot, "merge keys (<<) are not supported", "write the values out")
         elif "${" in key or _NOT_TEXT.search(key):
