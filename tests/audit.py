@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pyarrow as pa
@@ -188,7 +188,8 @@ def _parquet(uris: list[str], options: Mapping[str, str], columns: list[str]) ->
     if not uris:
         return pa.table({name: pa.array([], _TYPES.get(name, pa.string())) for name in columns})
     if not uris[0].startswith("s3://"):
-        return ds.dataset(uris, format="parquet").to_table(columns=columns)
+        paths = [unquote(uri) for uri in uris]
+        return ds.dataset(paths, format="parquet").to_table(columns=columns)
     endpoint = urlsplit(options["AWS_ENDPOINT_URL"])
     store = fs.S3FileSystem(
         access_key=options["AWS_ACCESS_KEY_ID"],
