@@ -53,41 +53,57 @@ def preview(value: bytes, masks: Masks) -> str:
 
 def _masked(head: bytes, masks: Masks) -> bytes:
     """Replace every value at a masked path. What cannot be read as JSON is hidden to the end."""
-    out: list[bytes] = []
-    keys: list[str | None] = []  # the key of each open object or array; None in an array
-    pending: str | None = None  # the key whose value comes next
-    hidden: int | None = None  # how deep we were when a hidden value began
+    masking = _Masking(masks)
     place = 0
     while place < len(head):
         found = _TOKEN.match(head, place)
         if found is None:
-            return b"".join(out) + (b"" if not head[place:].strip() else MASK.encode())
+            masking.out.append(MASK.encode() if head[place:].strip() else head[place:])
+            break
         punctuation, text, _ = found.groups()
-        end = found.end()
-        is_key = text is not None and _is_key(head, end) and bool(keys)
-        if hidden is None and not is_key and punctuation not in (b",", b":", b"}", b"]"):
-            path = tuple(key for key in (*keys[1:], pending) if key is not None)
-            if any(path == mask for mask in masks):
-                hidden = len(keys)
-                out.append(MASK.encode())
-        if hidden is None:
-            out.append(head[place:end])
-        place = end
+        is_key = text is not None and head[found.end() :].lstrip(b" \t\n\r")[:1] == b":"
+        masking.take(head[place : found.end()], punctuation, _key(text) if is_key else None)
+        place = found.end()
+    return b"".join(masking.out)
+
+
+class _Masking:
+    """Where we are in a text that is read token by token, and what of it may be shown."""
+
+    def __init__(self, masks: Masks) -> None:
+        self.out: list[bytes] = []
+        self._masks = masks
+        self._open: list[str | None] = []  # under which key each open object or array stands
+        self._key: str | None = None  # the key of the value that comes next; None in an array
+        self._hidden_depth: int | None = None  # where the value began that is being hidden
+
+    def take(self, piece: bytes, punctuation: bytes | None, key: str | None) -> None:
+        """Show or hide one token; `key` is its text where it is the key of a member."""
+        begins_value = key is None and punctuation in (None, b"{", b"[")
+        if self._hidden_depth is None and begins_value and self._path() in self._masks:
+            self._hidden_depth = len(self._open)
+            self.out.append(MASK.encode())
+        if self._hidden_depth is None:
+            self.out.append(piece)
+        if key is not None:
+            self._key = key
+            return
+        self._move(punctuation)
+        ends_value = punctuation in (None, b"}", b"]")
+        if ends_value and self._hidden_depth is not None:
+            self._hidden_depth = (
+                self._hidden_depth if len(self._open) > self._hidden_depth else None
+            )
+
+    def _path(self) -> tuple[str, ...]:
+        return tuple(key for key in (*self._open[1:], self._key) if key is not None)
+
+    def _move(self, punctuation: bytes | None) -> None:
         if punctuation in (b"{", b"["):
-            keys.append(pending)
-            pending = None
+            self._open.append(self._key)
+            self._key = None
         elif punctuation in (b"}", b"]"):
-            pending = keys.pop() if keys else None
-        elif is_key:
-            pending = _key(text)
-            continue
-        if hidden is not None and len(keys) <= hidden and punctuation not in (b":", b"{", b"["):
-            hidden = None
-    return b"".join(out)
-
-
-def _is_key(head: bytes, end: int) -> bool:
-    return head[end:].lstrip(b" \t\n\r")[:1] == b":"
+            self._key = self._open.pop() if self._open else None
 
 
 def _key(text: bytes) -> str:

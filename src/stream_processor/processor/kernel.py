@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
-from stream_processor.processor.exact import Row, judge_of
 from stream_processor.processor.letters import dead_letters
 from stream_processor.processor.plan import Plan, Stamp
-from stream_processor.processor.rejection import Rejection
 from stream_processor.processor.rows import valid_batch
+from stream_processor.processor.sorting import sort
 from stream_processor.schema import records
+
+_SLICE_ROWS = 16_384
+_SLICE_BYTES = 8 * 2**20  # the work space of a slice is a small multiple of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +23,7 @@ class Processed:
     """What became of a batch: every raw event is in exactly one of the three.
 
     `valid` has the columns of `plan.table`, `dead` is shaped as `records.DEAD_LETTER`, `skipped`
-    as `records.SKIPPED`.
+    as `records.SKIPPED`. All keep the order of the events.
     """
 
     valid: pa.RecordBatch
@@ -28,29 +32,49 @@ class Processed:
 
 
 def process(raw: pa.RecordBatch, plan: Plan, stamp: Stamp) -> Processed:
-    """Split raw events into valid rows and dead letters. Never raises for bad data."""
-    judge = judge_of(id(plan), plan).judge
-    skip_tombstones = plan.options.tombstone == "skip"
-    rows: list[Row] = []
-    rejections: list[Rejection] = []
-    places: tuple[list[int], list[int], list[int]] = ([], [], [])
-    for index, value in enumerate(raw.column("value").to_pylist()):
-        if value is None and skip_tombstones:
-            places[2].append(index)
-            continue
-        outcome = judge(value)
-        if isinstance(outcome, Row):
-            rows.append(outcome)
-            places[0].append(index)
-        else:
-            rejections.append(outcome)
-            places[1].append(index)
-    good, bad, skipped = (raw.take(pa.array(chosen, pa.int64())) for chosen in places)
+    """Split raw events into valid rows and dead letters. Never raises for bad data.
+
+    `raw` is shaped as `records.RAW`. Called by every engine, once per batch; pure.
+    """
+    parts = [_process_slice(piece, plan, stamp) for piece in _slices(raw)]
+    if len(parts) == 1:
+        return parts[0]
     return Processed(
-        valid_batch(good, rows, plan, stamp),
-        dead_letters(bad, rejections, plan, stamp),
-        _skipped(skipped),
+        pa.concat_batches([part.valid for part in parts]),
+        pa.concat_batches([part.dead for part in parts]),
+        pa.concat_batches([part.skipped for part in parts]),
     )
+
+
+def _process_slice(raw: pa.RecordBatch, plan: Plan, stamp: Stamp) -> Processed:
+    sorted_out = sort(raw.column("value"), plan)
+    return Processed(
+        valid_batch(raw, sorted_out.kept, plan, stamp),
+        dead_letters(
+            _chosen(raw, list(sorted_out.dead)), list(sorted_out.dead.values()), plan, stamp
+        ),
+        _skipped(_chosen(raw, sorted_out.skipped)),
+    )
+
+
+def _slices(raw: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """The batch in pieces of bounded work space; an empty batch is one empty piece."""
+    if not raw.num_rows:
+        yield raw
+        return
+    values = raw.column("value")
+    offsets = np.frombuffer(values.buffers()[1], np.int32)
+    bounds = offsets[values.offset : values.offset + raw.num_rows + 1].astype(np.int64)
+    begin = 0
+    while begin < raw.num_rows:
+        fitting = int(np.searchsorted(bounds, bounds[begin] + _SLICE_BYTES, side="right")) - 1
+        length = max(1, min(fitting - begin, _SLICE_ROWS))
+        yield raw.slice(begin, length)
+        begin += length
+
+
+def _chosen(raw: pa.RecordBatch, rows: list[int]) -> pa.RecordBatch:
+    return raw.take(pa.array(rows, pa.int64()))
 
 
 def _skipped(raw: pa.RecordBatch) -> pa.RecordBatch:

@@ -35,10 +35,11 @@ class PlanOptions:
     engine: str = "embedded"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Plan:
     """Everything that judges an event. Made once per start by `make_plan`; never changes.
 
+    A plan equals only itself, so what is compiled from it can be kept by it (`lru_cache`).
     `table` is the schema of `Processed.valid`; `masks` are the key paths to hide in previews.
     """
 

@@ -7,6 +7,8 @@ from typing import NamedTuple
 PROBLEMS_MAX = 1_000
 """No event lists more problems than this: work per record is bounded."""
 
+_SHOWN_CHARACTERS = 60
+
 _STAGES = {"encoding": "decode", "record": "decode", "json": "parse", "field": "validate"}
 
 
@@ -33,3 +35,21 @@ class Rejection(NamedTuple):
     def stage(self) -> str:
         """Where it failed: decode, parse or validate."""
         return _STAGES[self.problems[0].code.partition(".")[0]]
+
+
+_SAYINGS = {
+    "field.missing": "is missing, expected {expected}",
+    "field.null": "is null, expected {expected}",
+    "field.unknown": "is not in the schema",
+}
+
+
+def of_problems(problems: list[Problem]) -> Rejection:
+    """A rejection for problems with fields; the first one decides and speaks."""
+    first = problems[0]
+    saying = _SAYINGS.get(first.code, "is not {expected}: `{actual}`")
+    pattern = f"{first.field_path} {saying.format(expected=first.expected, actual='')}"
+    if "{actual}" not in saying:
+        return Rejection(tuple(problems), pattern, pattern)
+    shown = (first.actual or "").replace("`", "'")[:_SHOWN_CHARACTERS]
+    return Rejection(tuple(problems), f"{pattern[:-1]}{shown}`", pattern)

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
 import pyarrow as pa
 
-from stream_processor.processor.exact import Row
 from stream_processor.processor.plan import Plan, Stamp
+from stream_processor.processor.sorting import Kept
 from stream_processor.schema import records
 from stream_processor.schema.table import date_sources
-from stream_processor.schema.values import Value
-
-_STORED_AS = {"timestamp": pa.int64(), "date": pa.int32()}
+from stream_processor.schema.types import TIMESTAMP
 
 
-def valid_batch(
-    raw: pa.RecordBatch, rows: Sequence[Row], plan: Plan, stamp: Stamp
-) -> pa.RecordBatch:
-    """`raw` holds the events of `rows`, one each; the columns are those of `plan.table`."""
-    columns: dict[str, pa.Array] = {
-        field.name: _column([row.values[index] for row in rows], field.type.kind, field.type.arrow)
-        for index, field in enumerate(plan.schema.fields)
-    }
-    columns |= _metadata(raw, stamp)
-    if plan.rescues:
-        columns[records.RESCUED] = pa.array([row.rescued for row in rows], pa.string())
+def valid_batch(raw: pa.RecordBatch, kept: Kept, plan: Plan, stamp: Stamp) -> pa.RecordBatch:
+    """The rows of a slice; the columns are those of `plan.table`."""
+    if len(kept.rows) != raw.num_rows:
+        raw = raw.take(pa.array(kept.rows))
+    names = [field.name for field in plan.schema.fields]
+    columns = dict(zip(names, kept.columns, strict=True)) | _metadata(raw, stamp)
+    if kept.rescued is not None:
+        columns[records.RESCUED] = kept.rescued
     for source in date_sources(plan.options.partition_by):
         columns[f"{source}_date"] = columns[source].cast(pa.date32())
     return pa.RecordBatch.from_arrays(
@@ -34,20 +26,15 @@ def valid_batch(
     )
 
 
-def _column(values: list[Value | None], kind: str, arrow: pa.DataType) -> pa.Array:
-    stored = _STORED_AS.get(kind)
-    return pa.array(values, arrow) if stored is None else pa.array(values, stored).cast(arrow)
-
-
 def _metadata(raw: pa.RecordBatch, stamp: Stamp) -> dict[str, pa.Array]:
-    ingested = np.full(raw.num_rows, stamp.epoch_microseconds, dtype=np.int64)
+    ingested = pa.scalar(stamp.epoch_microseconds, pa.int64()).cast(TIMESTAMP)
     return {
         records.KAFKA_TOPIC: raw.column("topic").cast(pa.string()),
         records.KAFKA_TOPIC_ID: raw.column("topic_id").cast(pa.string()),
         records.KAFKA_PARTITION: raw.column("partition"),
         records.KAFKA_OFFSET: raw.column("offset"),
-        records.KAFKA_TIMESTAMP: raw.column("timestamp").cast(pa.timestamp("us", tz="UTC")),
+        records.KAFKA_TIMESTAMP: raw.column("timestamp").cast(TIMESTAMP),
         records.KAFKA_KEY: raw.column("key"),
         records.KAFKA_HEADERS: raw.column("headers"),
-        records.INGESTED_AT: pa.array(ingested).cast(pa.timestamp("us", tz="UTC")),
+        records.INGESTED_AT: pa.repeat(ingested, raw.num_rows),
     }

@@ -50,6 +50,8 @@ def screen(values: pa.BinaryArray, options: PlanOptions) -> Screening:
 
 
 def _column(values: pa.BinaryArray) -> _Column:
+    if not len(values):
+        return _Column(np.zeros(0, np.uint8), np.zeros(1, np.int64))
     _, offsets, data = values.buffers()
     bounds = np.frombuffer(offsets, np.int32)[values.offset : values.offset + len(values) + 1]
     whole = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)

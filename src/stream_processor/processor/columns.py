@@ -1,0 +1,141 @@
+"""Whole columns from the tokens of many events, and which events fail a field.
+
+The simple forms are converted by Arrow all at once, every other token by `schema.convert`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stream_processor.processor.forms import Form, forms
+from stream_processor.processor.reader import ABSENT, Token
+from stream_processor.schema.convert import converter
+from stream_processor.schema.event import EventField
+from stream_processor.schema.pattern import matches
+from stream_processor.schema.values import Failure, Value
+
+Rows = np.ndarray[tuple[int], np.dtype[np.bool_]]
+
+_STORED_AS = {"timestamp": pa.int64(), "date": pa.int32()}
+
+
+class Column(NamedTuple):
+    """One value per event. `failed` says which events fail the field; their values mean nothing."""
+
+    array: pa.Array
+    failed: Rows
+
+
+def token_array(tokens: Sequence[Token]) -> pa.StringArray:
+    """The tokens as one Arrow column; an absent one is the empty text."""
+    data = b"\0".join(tokens) + b"\0"  # no JSON text holds a zero byte
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == 0)[: len(tokens)]
+    offsets = np.zeros(len(tokens) + 1, dtype=np.int32)
+    offsets[1:] = ends - np.arange(len(tokens))
+    return pa.StringArray.from_buffers(
+        len(tokens), pa.py_buffer(offsets), pa.py_buffer(data.replace(b"\0", b""))
+    )
+
+
+def column(
+    field: EventField, coerce: str, tokens: Sequence[Token], texts: pa.StringArray
+) -> Column:
+    """Convert and check one field of all events. `texts` is `token_array(tokens)`.
+
+    Every failure found here is one that `exact.Judge` finds too; it then gives the reasons.
+    """
+    array, simple = _simple(field, forms(field, coerce), texts)
+    failed = np.zeros(len(tokens), dtype=np.bool_)
+    others = np.flatnonzero(~simple)
+    if len(others):
+        array = _with_others(field, coerce, tokens, _Open(array, others, failed))
+    for bad in _checks(field, array):
+        failed |= bad.fill_null(False).to_numpy(zero_copy_only=False)  # noqa: FBT003  # Arrow's own
+    if field.on_error == "rescue" and failed.any():
+        array = pc.if_else(pa.array(failed), pa.scalar(None, array.type), array)
+    return Column(array, failed)
+
+
+def _simple(
+    field: EventField, known: tuple[Form, ...], texts: pa.StringArray
+) -> tuple[pa.Array, Rows]:
+    """The values of all tokens that have a known form (null elsewhere), and which ones have."""
+    array: pa.Array | None = None
+    simple = np.zeros(len(texts), dtype=np.bool_)
+    for form in known:
+        mask = pc.match_substring_regex(texts, rf"\A(?:{form.pattern})\z")
+        if mask.true_count == len(texts):
+            return form.cast(texts), np.ones(len(texts), dtype=np.bool_)
+        if not mask.true_count:
+            continue
+        found = form.cast(pc.if_else(mask, texts, pa.scalar(None, pa.string())))
+        array = found if array is None else pc.coalesce(array, found)
+        simple |= mask.to_numpy(zero_copy_only=False)
+    return pa.nulls(len(texts), field.type.arrow) if array is None else array, simple
+
+
+class _Open(NamedTuple):
+    """A column with the rows that no form took; `failed` is filled in."""
+
+    array: pa.Array
+    rows: np.ndarray[tuple[int], np.dtype[np.int64]]
+    failed: Rows
+
+
+def _with_others(
+    field: EventField, coerce: str, tokens: Sequence[Token], still_open: _Open
+) -> pa.Array:
+    convert = converter(field, coerce)
+    rows: list[int] = []
+    values: list[Value] = []
+    for row in still_open.rows.tolist():
+        token = tokens[row]
+        outcome = field.default if token is ABSENT else convert(bytes(token))
+        if isinstance(outcome, Failure) or (outcome is None and field.required):
+            still_open.failed[row] = True
+        elif outcome is not None:
+            rows.append(row)
+            values.append(outcome)
+    if not rows:
+        return still_open.array
+    mask = np.zeros(len(tokens), dtype=np.bool_)
+    mask[rows] = True
+    return pc.replace_with_mask(still_open.array, pa.array(mask), arrow_values(field, values))
+
+
+def arrow_values(field: EventField, values: Sequence[Value | None]) -> pa.Array:
+    """Values in their Python forms (`schema.values`) as a column of the field."""
+    stored = _STORED_AS.get(field.type.kind)
+    array = pa.array(values, stored or field.type.arrow)
+    return array if stored is None else array.cast(field.type.arrow)
+
+
+def _checks(field: EventField, array: pa.Array) -> list[pa.Array]:
+    """For every rule of the field which values break it; null where there is none."""
+    broken = []
+    if field.enum is not None:
+        known = pc.is_in(_one_zero(array), value_set=_one_zero(arrow_values(field, field.enum)))
+        broken.append(pc.and_(pc.invert(known), array.is_valid()))
+    if field.pattern is not None:
+        broken.append(pc.invert(matches(array, field.pattern)))
+    if field.minimum is not None:
+        broken.append(pc.less(array, _scalar(field, field.minimum)))
+    if field.maximum is not None:
+        broken.append(pc.greater(array, _scalar(field, field.maximum)))
+    return broken
+
+
+def _one_zero(array: pa.Array) -> pa.Array:
+    """Zero and minus zero are equal but not the same to `is_in`."""
+    if not pa.types.is_floating(array.type):
+        return array
+    return pc.add(array, pa.scalar(0, array.type))
+
+
+def _scalar(field: EventField, value: Any) -> pa.Scalar:
+    return arrow_values(field, [value])[0]

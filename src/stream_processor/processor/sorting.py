@@ -1,0 +1,149 @@
+"""Which events of a slice are rows, with their columns, which are dead, and which are skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from stream_processor.errors import InternalError
+from stream_processor.processor.columns import Rows, column, token_array
+from stream_processor.processor.exact import Judge, judge_of
+from stream_processor.processor.plan import Plan
+from stream_processor.processor.reader import Reading, reader_of
+from stream_processor.processor.rejection import Rejection
+from stream_processor.processor.screen import Screening, screen
+from stream_processor.processor.syntax import fault, first_bracket_beyond
+
+Indexes = np.ndarray[tuple[int], np.dtype[np.int64]]
+
+
+class Kept(NamedTuple):
+    """The events that are rows: their indexes, the schema's columns, what is kept beside them."""
+
+    rows: Indexes
+    columns: list[pa.Array]
+    rescued: pa.Array | None
+
+
+class Sorted(NamedTuple):
+    """Every event of a slice in exactly one place; `dead` in the order of the events."""
+
+    kept: Kept
+    dead: dict[int, Rejection]
+    skipped: list[int]
+
+
+class _Read(NamedTuple):
+    """What could be taken apart: the events' indexes and values, and what the reader found."""
+
+    rows: Indexes
+    values: list[bytes]
+    reading: Reading
+
+
+def sort(values: pa.BinaryArray, plan: Plan) -> Sorted:
+    """Judge all values of a slice. Called by the kernel only.
+
+    The cheap way for all events; the exact one for those that fail or are suspect, which alone
+    gives the reasons.
+    """
+    judge = judge_of(plan)
+    dead: dict[int, Rejection] = {}
+    skipped: list[int] = []
+    open_rows = np.ones(len(values), dtype=np.bool_)
+    if plan.options.tombstone == "skip" and values.null_count:
+        tombstones = values.is_null().to_numpy(zero_copy_only=False)
+        skipped = np.flatnonzero(tombstones).tolist()
+        open_rows &= ~tombstones
+    _reject_texts(values, plan, open_rows, dead)
+    read = _read(values, open_rows, judge, dead, plan)
+    kept = _keep(read, judge, dead, plan)
+    return Sorted(kept, dict(sorted(dead.items())), skipped)
+
+
+def _reject_texts(
+    values: pa.BinaryArray, plan: Plan, open_rows: Rows, dead: dict[int, Rejection]
+) -> None:
+    """Take out what must not meet a decoder, or is no text to decode at all."""
+    screening: Screening = screen(values, plan.options)
+    for row in np.flatnonzero((screening.suspect | screening.bracketed) & open_rows).tolist():
+        value = values[row].as_py()
+        if (
+            not screening.suspect[row]
+            and first_bracket_beyond(value, plan.options.max_depth) is None
+        ):
+            continue
+        rejection = fault(value, plan.options)
+        if rejection is not None:
+            dead[row] = rejection
+            open_rows[row] = False
+
+
+def _read(
+    values: pa.BinaryArray, open_rows: Rows, judge: Judge, dead: dict[int, Rejection], plan: Plan
+) -> _Read:
+    rows = np.flatnonzero(open_rows)
+    chosen = values if len(rows) == len(values) else values.take(pa.array(rows))
+    texts: list[bytes] = chosen.to_pylist()
+    reading = reader_of(plan).read(texts)
+    for index in reading.refused:
+        dead[int(rows[index])] = _rejected(judge, texts[index])
+    if reading.refused:
+        read = np.ones(len(texts), dtype=np.bool_)
+        read[reading.refused] = False
+        rows = rows[read]
+        texts = [texts[index] for index in np.flatnonzero(read).tolist()]
+    return _Read(rows, texts, reading)
+
+
+def _keep(read: _Read, judge: Judge, dead: dict[int, Rejection], plan: Plan) -> Kept:
+    columns, hard, soft = _columns(read, plan)
+    for index in np.flatnonzero(hard).tolist():
+        dead[int(read.rows[index])] = _rejected(judge, read.values[index])
+    rescued = _rescued(read, soft & ~hard, judge) if plan.rescues else None
+    if not hard.any():
+        return Kept(read.rows, columns, rescued)
+    alive = pa.array(~hard)
+    return Kept(
+        read.rows[~hard],
+        [array.filter(alive) for array in columns],
+        None if rescued is None else rescued.filter(alive),
+    )
+
+
+def _columns(read: _Read, plan: Plan) -> tuple[list[pa.Array], Rows, Rows]:
+    """All columns, which events are dead by them, and which have a failed field to rescue."""
+    texts = {path: token_array(tokens) for path, tokens in read.reading.tokens.items()}
+    hard = np.zeros(len(read.rows), dtype=np.bool_)
+    soft = np.zeros(len(read.rows), dtype=np.bool_)
+    columns = []
+    for field in plan.schema.fields:
+        tokens = read.reading.tokens[field.path]
+        found = column(field, plan.options.coerce, tokens, texts[field.path])
+        columns.append(found.array)
+        (soft if field.on_error == "rescue" else hard)[found.failed] = True
+    return columns, hard, soft
+
+
+def _rescued(read: _Read, soft: Rows, judge: Judge) -> pa.Array:
+    """`_rescued` of every event; one with a failed field also keeps that field's key."""
+    kept: Sequence[bytes | None] = read.reading.rescued or [None] * len(read.rows)
+    again = np.flatnonzero(soft).tolist()
+    if again:
+        kept = list(kept)
+        for index in again:
+            row = judge.judge(read.values[index])
+            if isinstance(row, Rejection):
+                raise InternalError("the column judged a record well that the exact path rejects")
+            kept[index] = row.rescued
+    return pa.array(kept, pa.binary()).cast(pa.string())
+
+
+def _rejected(judge: Judge, value: bytes) -> Rejection:
+    rejection = judge.judge(value)
+    if isinstance(rejection, Rejection):
+        return rejection
+    raise InternalError("the column failed a record that the exact path takes")
