@@ -1,0 +1,226 @@
+"""The stage of a chaos run: an own Kafka, an own MinIO behind the fault proxy, workers, a clock."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
+
+from stream_processor.operations.local_stack import RunningKafka, RunningMinio
+from stream_processor.sources.kafka_admin import create_topic
+from tests.chaos.producer import SteadyProducer, ends
+from tests.crash.world import NEW_SCHEMA, OLD_SCHEMA, Job, pipeline_dict, storage_dict
+from tests.faults.s3_proxy import S3FaultProxy
+from tests.stack import OwnServers, minio_of
+
+TOPIC = "orders"
+PARTITIONS = 6
+SESSION_SECONDS = 6.0
+LEAVE_SECONDS_MAX = 60.0
+CATCH_UP_SECONDS_MAX = 150.0
+WORKERS_MIN, WORKERS_MAX = 1, 3
+
+
+class Finding(AssertionError):
+    """Something that must not be, seen while the run goes on."""
+
+
+@dataclass
+class Worker:
+    """One process of the pipeline, and what was done to it."""
+
+    name: str
+    job: Job
+    process: subprocess.Popen[bytes]
+    suspended: bool = False
+
+    @property
+    def label(self) -> str:
+        """For the report."""
+        return f"{self.name} (pid {self.process.pid})"
+
+
+@dataclass
+class Stage:
+    """Everything that the actions act upon. Used by one thread, which also started the servers."""
+
+    folder: Path
+    dice: random.Random
+    servers: OwnServers
+    kafka: RunningKafka
+    minio: RunningMinio
+    proxy: S3FaultProxy
+    bucket: str
+    producer: SteadyProducer
+    workers: list[Worker] = field(default_factory=list)
+    leaving: list[tuple[float, Worker]] = field(default_factory=list)
+    kafka_up: bool = True
+    minio_up: bool = True
+    _agenda: list[tuple[float, int, str, Callable[[], None]]] = field(default_factory=list)
+    _serial: Iterator[int] = field(default_factory=itertools.count)
+    _began: float = field(default_factory=time.monotonic)
+
+    # -- the clock ----------------------------------------------------------------------------
+
+    def say(self, text: str) -> None:
+        """One line with the time since the beginning."""
+        print(f"[{time.monotonic() - self._began:7.2f} s] {text}", flush=True)
+
+    def later(self, seconds: float, text: str, act: Callable[[], None]) -> None:
+        """Do it in so many seconds, or when the run ends; `text` is said then."""
+        heapq.heappush(self._agenda, (time.monotonic() + seconds, next(self._serial), text, act))
+
+    def pass_time(self, seconds: float) -> None:
+        """Let the world go on for so long; raises `Finding` when a worker ended by itself."""
+        until = time.monotonic() + seconds
+        while (now := time.monotonic()) < until:
+            if self._agenda and self._agenda[0][0] <= now:
+                self._do_next()
+            self.look()
+            time.sleep(min(0.05, max(0.0, until - now)))
+
+    def heal(self) -> None:
+        """Do now whatever was planned for later, and let the proxy behave."""
+        self.say("heal: everything runs again")
+        while self._agenda:
+            self._do_next()
+        self.proxy.clear()
+        while len(self.workers) < WORKERS_MIN:
+            self.start_worker()
+
+    def _do_next(self) -> None:
+        _, _, text, act = heapq.heappop(self._agenda)
+        self.say(text)
+        act()
+
+    # -- workers --------------------------------------------------------------------------------
+
+    @property
+    def storage_options(self) -> dict[str, str]:
+        """MinIO without the proxy, for those who look."""
+        return minio_of(self.minio).storage_options
+
+    @property
+    def table(self) -> str:
+        """The data table."""
+        return f"s3://{self.bucket}/orders"
+
+    def pipeline(self, endpoint: str) -> dict[str, Any]:
+        """The pipeline with its store there: behind the proxy for workers, else MinIO itself."""
+        storage = {**storage_dict(minio_of(self.minio)), "endpoint": endpoint}
+        # Short limits of the store's client, so that a hang costs seconds, not minutes.
+        storage["options"] = {"timeout": "3s", "max_retries": "2", "retry_timeout": "8s"}
+        made = pipeline_dict(self.kafka.bootstrap_servers, TOPIC, self.table, storage)
+        made["source"]["kafka"]["properties"] = {
+            "session.timeout.ms": str(int(SESSION_SECONDS * 1000))
+        }
+        return made
+
+    def job(self) -> Job:
+        """A worker as nobody had it before: other batch limits, other rules."""
+        pipeline = self.pipeline(self.proxy.endpoint)
+        commit = {
+            "every": self.dice.choice(["100ms", "200ms", "700ms"]),
+            "max_records": self.dice.choice([40, 150, 1000]),
+            "max_bytes": "1MiB",
+        }
+        name = f"worker-{next(self._serial)}"
+        rules = self.dice.choice([OLD_SCHEMA, NEW_SCHEMA])
+        job = Job(self.folder, pipeline, schema=rules, until_latest=False, name=name)
+        return job.with_(commit=commit)
+
+    def start_worker(self) -> None:
+        """One more process of the group."""
+        job = self.job()
+        commit = job.pipeline["sink"]["delta"]["commit"]
+        worker = Worker(job.name, job, job.start())
+        self.workers.append(worker)
+        rules = "new" if job.schema is NEW_SCHEMA else "old"
+        limits = f"every {commit['every']}, {commit['max_records']} records"
+        self.say(f"  {worker.label} starts: {limits}, {rules} schema")
+
+    def dismiss(self, worker: Worker) -> None:
+        """SIGTERM; it must end by itself, with exit code 0."""
+        self.workers.remove(worker)
+        worker.process.send_signal(signal.SIGTERM)
+        self.leaving.append((time.monotonic() + LEAVE_SECONDS_MAX, worker))
+
+    def look(self) -> None:
+        """Raise `Finding` for a worker that ended, or that does not end, against the rules."""
+        for worker in self.workers:
+            if (code := worker.process.poll()) is not None:
+                raise Finding(f"{worker.label} ended by itself: exit code {code}")
+        for deadline, worker in list(self.leaving):
+            code = worker.process.poll()
+            if code is None and time.monotonic() > deadline:
+                raise Finding(f"{worker.label} did not end {LEAVE_SECONDS_MAX} s after SIGTERM")
+            if code is not None:
+                self.leaving.remove((deadline, worker))
+                if code != 0:
+                    raise Finding(f"{worker.label} ended with exit code {code} after SIGTERM")
+
+    # -- the end --------------------------------------------------------------------------------
+
+    def catch_up(self) -> None:
+        """Wait until the workers have brought the table to the end of the log, by themselves."""
+        wanted = ends(self.kafka.bootstrap_servers, TOPIC, PARTITIONS)
+        began = time.monotonic()
+        while (reached := self._reached()) != wanted:
+            if time.monotonic() - began > CATCH_UP_SECONDS_MAX:
+                raise Finding(
+                    f"not caught up {CATCH_UP_SECONDS_MAX} s after the last fault: "
+                    f"the table is at {reached}, the log ends at {wanted}"
+                )
+            self.pass_time(0.5)
+        self.say(f"caught up in {time.monotonic() - began:.1f} s: {sum(wanted.values()):,} events")
+
+    def _reached(self) -> dict[int, int]:
+        try:
+            table = DeltaTable(self.table, storage_options=self.storage_options)
+        except TableNotFoundError:
+            return {}
+        known = self.producer.identity
+        return {
+            number: table.transaction_version(f"crash/{known}/{number}") or 0
+            for number in range(PARTITIONS)
+        }
+
+    def dismiss_all(self) -> None:
+        """SIGTERM to everyone, and wait until all have ended well."""
+        for worker in list(self.workers):
+            self.dismiss(worker)
+        while self.leaving:
+            self.pass_time(0.1)
+
+    def end_everyone(self) -> None:
+        """At any end, also a bad one: no worker stays, stopped ones included."""
+        for worker in [*self.workers, *(worker for _, worker in self.leaving)]:
+            worker.process.kill()
+            worker.process.wait()
+
+
+@contextmanager
+def on_stage(folder: Path, seed: int) -> Iterator[Stage]:
+    """Start everything; whatever happens inside the block, all of it has ended after it."""
+    with ExitStack() as ended:
+        servers = OwnServers(folder, ended)
+        kafka, minio = servers.kafka(), servers.minio()
+        create_topic(kafka.bootstrap_servers, TOPIC, PARTITIONS, {})
+        proxy = ended.enter_context(S3FaultProxy(minio.endpoint))
+        producer = SteadyProducer(kafka.bootstrap_servers, TOPIC, PARTITIONS, seed)
+        bucket = minio_of(minio).create_bucket("chaos")
+        dice = random.Random(seed)
+        stage = Stage(folder, dice, servers, kafka, minio, proxy, bucket, producer)
+        ended.callback(stage.end_everyone)
+        yield stage
