@@ -21,7 +21,8 @@ def apply_overrides(document: Document, overrides: Mapping[str, str]) -> None:
     """
     if () in document.broken or not isinstance(document.value, dict | None):
         return
-    document.value = document.value or {}
+    if overrides:
+        document.value = document.value or {}
     for name, text in overrides.items():
         _apply(document, name, text)
 
