@@ -1,6 +1,6 @@
 """`make up`, `make down` and the preparation of `make test`:
 
-python -m stream_processor.operations.local_stack up | down | fetch
+python -m stream_processor.operations.local_stack up | orders | down | fetch
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sys
 
 from stream_processor.errors import StreamProcessorError
 from stream_processor.operations.local_stack.kafka_parts import fetch_kafka
-from stream_processor.operations.local_stack.left_running import down, up
+from stream_processor.operations.local_stack.left_running import down, send_orders, up
 from stream_processor.operations.local_stack.minio_parts import fetch_minio
 
 
@@ -18,7 +18,7 @@ def _fetch() -> str:
     return f"The local stack is ready: {fetch_kafka().name}, {fetch_minio().parent.name}"
 
 
-VERBS = {"up": up, "down": down, "fetch": _fetch}
+VERBS = {"up": up, "down": down, "orders": send_orders, "fetch": _fetch}
 
 
 def main() -> int:

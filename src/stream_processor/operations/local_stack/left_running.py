@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from stream_processor.errors import Unavailable
 from stream_processor.operations.local_stack.buckets import REGION, create_bucket
 from stream_processor.operations.local_stack.kafka import (
     STOP_GRACE_SECONDS,
     RunningKafka,
+    last_bootstrap_servers,
     start_kafka,
 )
 from stream_processor.operations.local_stack.minio import RunningMinio, start_minio
@@ -21,12 +24,15 @@ from stream_processor.operations.local_stack.process import (
     ProcessIdentity,
     ServerProcess,
 )
-from stream_processor.sources.kafka_admin import create_topic
+from stream_processor.operations.orders import SPACING_MS, orders
+from stream_processor.sinks.kafka_producer import KafkaProducer
+from stream_processor.sources.kafka_admin import create_topic, end_offsets
 
 FOLDER = Path(".stack")
 TOPIC = "orders"
 PARTITIONS = 4
 BUCKET = "lakehouse"
+ORDERS = 10_000
 NAMES = ("kafka", "minio")
 
 
@@ -61,6 +67,22 @@ def down(folder: Path = FOLDER) -> str:
     for stale in ("env", "processes.json"):
         (folder / stale).unlink(missing_ok=True)
     return f"Stopped: {', '.join(running)}" if running else "Nothing of `make up` is running."
+
+
+def send_orders(folder: Path = FOLDER) -> str:
+    """Send invented orders, so that the job has something to do; never to a Kafka of others.
+
+    Each call continues the order numbers. Raises `Unavailable` when nothing of `up` is running.
+    """
+    servers = last_bootstrap_servers(folder / "kafka")
+    if servers is None or "kafka" not in _running(folder):
+        raise Unavailable("Nothing of `make up` is running.", hint="Start it: make up")
+    first = sum(end_offsets(servers, TOPIC).values())
+    epoch_ms = int(time.time() * 1000) - ORDERS * SPACING_MS
+    with KafkaProducer({"bootstrap.servers": servers}) as producer:
+        for key, value in orders(ORDERS, seed=first, first=first, epoch_ms=epoch_ms):
+            producer.send(TOPIC, key, value)
+    return f"{ORDERS:,} invented orders are in the topic {TOPIC}, about 1 % of them broken."
 
 
 def _running(folder: Path) -> dict[str, ServerProcess]:
@@ -100,8 +122,9 @@ def _write_environment(folder: Path, kafka: RunningKafka, minio: RunningMinio) -
 
 def _what_to_type(folder: Path) -> str:
     return (
-        "Run the job on them:\n"
+        "Put 10,000 invented orders into the topic, and run the job on them:\n"
         f"  source {folder}/env\n"
+        "  .venv/bin/python -m stream_processor.operations.local_stack orders\n"
         "  .venv/bin/python -m stream_processor.main run\n"
         "Stop them: make down"
     )
