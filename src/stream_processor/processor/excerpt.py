@@ -14,7 +14,8 @@ Masks = tuple[tuple[str, ...], ...]
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _TOKEN = re.compile(
-    rb'[ \t\n\r]*(?:([{}\[\],:])|("[^"\\]*(?:\\.[^"\\]*)*")|([-+.0-9A-Za-z]+))', re.DOTALL
+    rb'[ \t\n\r]*(?:([{}\[\],:])|("[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z))|([-+.0-9A-Za-z]+))',
+    re.DOTALL,
 )
 _decode_key = msgspec.json.Decoder(str).decode
 
@@ -43,16 +44,18 @@ def actual(token: bytes, keys: tuple[str, ...], masks: Masks) -> str:
     return shorten(token, ACTUAL_BYTES).decode()
 
 
-def preview(value: bytes, masks: Masks) -> str:
-    """The beginning of a value as text."""
+def preview(value: bytes, masks: Masks, stage: str) -> str:
+    """The beginning of a value as text. In broken text nobody can tell what to hide, so all is."""
     head = shorten(value, PREVIEW_BYTES)
     if masks:
+        if stage != "validate":
+            return MASK
         head = _masked(head, masks)
     return head.decode("utf-8", "backslashreplace")
 
 
 def _masked(head: bytes, masks: Masks) -> bytes:
-    """Replace every value at a masked path. What cannot be read as JSON is hidden to the end."""
+    """Replace every value at a masked path of valid JSON that may be cut short."""
     masking = _Masking(masks)
     place = 0
     while place < len(head):

@@ -22,6 +22,7 @@ def dead_letters(
     count = raw.num_rows
     values = raw.column("value").to_pylist()
     options = plan.options
+    stages = [rejection.stage for rejection in rejections]
     firsts = [rejection.problems[0] for rejection in rejections]
     columns: dict[str, object] = {
         "dlq_id": _ids(raw, options.pipeline_id),
@@ -32,7 +33,7 @@ def dead_letters(
         "schema_hash": [plan.schema.schema_hash] * count,
         "app_version": [options.app_version] * count,
         "engine": [options.engine] * count,
-        "stage": [rejection.stage for rejection in rejections],
+        "stage": stages,
         "code": [first.code for first in firsts],
         "field_path": [first.field_path for first in firsts],
         "expected": [first.expected for first in firsts],
@@ -50,7 +51,7 @@ def dead_letters(
         "key": raw.column("key"),
         "headers": raw.column("headers"),
         "detail_sampled": [False] * count,
-        **_payload(values, plan),
+        **_payload(values, stages, plan),
     }
     return pa.RecordBatch.from_arrays(
         [
@@ -62,7 +63,7 @@ def dead_letters(
     )
 
 
-def _payload(values: list[bytes | None], plan: Plan) -> dict[str, list[object]]:
+def _payload(values: list[bytes | None], stages: list[str], plan: Plan) -> dict[str, list[object]]:
     limit = plan.options.max_record_bytes
     cut = [value is not None and len(value) > limit for value in values]
     return {
@@ -76,7 +77,8 @@ def _payload(values: list[bytes | None], plan: Plan) -> dict[str, list[object]]:
         ],
         "value_truncated": list(cut),
         "value_preview": [
-            None if value is None else excerpt.preview(value, plan.masks) for value in values
+            None if value is None else excerpt.preview(value, plan.masks, stage)
+            for value, stage in zip(values, stages, strict=True)
         ],
     }
 
