@@ -23,6 +23,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from stream_processor.operations.local_stack import RunningKafka, RunningMinio
 from tests.stack import (
@@ -36,6 +37,10 @@ from tests.stack import (
 )
 
 pytest_plugins = ["tests.no_skips"]
+
+# No property is a timed test: on a busy machine a deadline only tells that the machine is busy.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")

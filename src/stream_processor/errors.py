@@ -5,7 +5,7 @@ The question to ask at each branch: retry, stop, or dead-letter?
     StreamProcessorError
     |-- ConfigurationError        stop, exit 2: a person must edit a file or a variable
     |   |-- StoreRefused          stop, exit 2: a store without conditional create
-    |   `-- TableRefused          stop, exit 2: a table we must not write, before anything is written
+    |   `-- TableRefused          stop, exit 2, before anything is written to the table
     |-- Unavailable               retry: pause, not-ready, try again with jitter; exit 3 at start
     |   |-- BrokerUnavailable
     |   |-- StoreUnavailable
@@ -13,7 +13,7 @@ The question to ask at each branch: retry, stop, or dead-letter?
     |   `-- TopicMissing
     |-- OwnershipChanged          retry at once: forget the batch, go to ON ASSIGN
     |   |-- Rebalanced            Kafka moved partitions
-    |   `-- Fenced                another writer claimed our partitions, or a commit's outcome is unknown
+    |   `-- Fenced                another writer was faster, or a commit's outcome is unknown
     |-- DecisionNeeded            stop, exit 1: the world is not what the table remembers
     |   |-- OffsetGap             `run --accept-gap`
     |   |-- TableRewound          `run --accept-rewind`
