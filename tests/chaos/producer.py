@@ -94,7 +94,7 @@ def differences(bootstrap: str, topic: str, landed: Landed) -> Iterator[str]:
     Without this check, a fault of Kafka would look like one of ours.
     """
     for at, sent in sorted(landed.items()):
-        kept = _read(bootstrap, topic, at.partition)
+        kept = log_of(bootstrap, topic, at.partition)
         for offset in sorted(kept.keys() ^ sent.keys()):
             where = "only in the log" if offset in kept else "gone from the log"
             yield f"{topic}/{at.partition} offset {offset}: {where}"
@@ -112,7 +112,8 @@ def ends(bootstrap: str, topic: str, partitions: int) -> dict[int, int]:
         consumer.close()
 
 
-def _read(bootstrap: str, topic: str, partition: int) -> dict[int, Sent]:
+def log_of(bootstrap: str, topic: str, partition: int) -> dict[int, Sent]:
+    """Every event that the log of a partition holds now, by a client that is not ours."""
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap,

@@ -132,7 +132,7 @@ class Stage:
         pipeline = self.pipeline(self.proxy.endpoint)
         commit = {
             "every": self.dice.choice(["100ms", "200ms", "700ms"]),
-            "max_records": self.dice.choice([40, 150, 1000]),
+            "max_records": self.dice.choice([100, 300, 2000]),
             "max_bytes": "1MiB",
         }
         name = f"worker-{next(self._serial)}"
