@@ -49,6 +49,11 @@ def cell(value: object) -> str:
     return printable(f"{value:,}" if isinstance(value, int) else str(value), CELL_LIMIT)
 
 
+def sentence(text: str) -> str:
+    """The same for a whole sentence, which is longer than a cell."""
+    return printable(text, LINE_LIMIT)
+
+
 def visible_lines(text: str) -> Iterator[str]:
     """A text of ours, line by line, with whatever it quotes made visible.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stream_processor.cli.options import AsJson, Overrides, PipelineFile, Verbose, overrides
-from stream_processor.cli.output import cell, columns, note, say, say_json
+from stream_processor.cli.output import cell, columns, note, say, say_json, sentence
 from stream_processor.cli.pipeline_file import load
 from stream_processor.errors import Unavailable
 
@@ -53,7 +53,7 @@ def status(
     ends = _Forgiving(holes_reader(loaded.pipeline).ends)
     report = look(tables_of(loaded.pipeline), ends)
     if ends.away is not None:
-        note(f"warning: without lag: {cell(ends.away.message)}")
+        note(f"warning: without lag: {sentence(ends.away.message)}")
     if as_json:
         say_json(report.as_json())
     else:
@@ -109,7 +109,7 @@ def _commits(report: StatusReport) -> None:
             each.version,
             each.rows,
             each.dead_letters,
-            "-" if each.seconds is None else f"{each.seconds:.2f} s",
+            "-" if each.seconds is None else f"{each.seconds * 1000:,.0f} ms",
         )
         for each in report.commits[:_COMMITS_SHOWN]
     ]

@@ -8,7 +8,7 @@ import typer
 
 from stream_processor.cli.endings import DONE, FINDINGS
 from stream_processor.cli.options import AsJson, Overrides, PipelineFile, Verbose, overrides
-from stream_processor.cli.output import cell, columns, say, say_json
+from stream_processor.cli.output import cell, columns, say, say_json, sentence
 from stream_processor.cli.pipeline_file import load
 
 if TYPE_CHECKING:
@@ -84,4 +84,4 @@ def show(report: VerifyReport) -> None:
         where = f"{cell(topic)}[{finding.partition}]" if finding.partition is not None else "tables"
         examples = ", ".join(map(str, finding.examples))
         say(f"FOUND  {where}: {finding.sentence}" + (f" (like {examples})" if examples else ""))
-    say(cell(report.conclusion))
+    say(sentence(report.conclusion))

@@ -77,7 +77,14 @@ def raw_events(stream: BinaryIO) -> Iterator[list[Event]]:
 def envelope_events(stream: BinaryIO) -> Iterator[list[Event]]:
     """Every line is an envelope; blank ones are left out. Raises `InputInvalid` with its number."""
     for first, lines in _lines(stream):
-        yield [_opened(line, number) for number, line in enumerate(lines, first) if line.strip()]
+        opened: list[Event] = []
+        for number, line in enumerate(lines, first):
+            try:
+                opened += [_opened(line, number)] if line.strip() else []
+            except InputInvalid:
+                yield opened  # what came before it gets its answers all the same
+                raise
+        yield opened
 
 
 def verdicts(events: Iterator[list[Event]], plan: Plan, clock: Clock) -> Iterator[dict[str, Any]]:
