@@ -30,7 +30,7 @@ from tests.chaos.actions import act
 from tests.chaos.producer import Landed, differences
 from tests.chaos.stage import TOPIC, Finding, Stage, on_stage
 
-EVENTS_PER_SECOND = 150
+EVENTS_PER_SECOND = 100
 PAUSE_SECONDS = (0.5, 4.0)
 LOG_TAIL_LINES = 60
 
