@@ -1,7 +1,7 @@
 # Everything a person types. Needs git, make and python3 >= 3.11; brings the rest along.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check up down bench chaos clean venv dev-venv lock
+.PHONY: help demo test check lint up down bench chaos clean venv dev-venv lock
 SHELL := /bin/sh
 
 # The first interpreter that is new enough; python3 first, as it is the one people expect.
@@ -18,16 +18,18 @@ help: ## What can be typed here
 demo: venv ## A real Kafka, 100,000 orders, Delta tables in ./lakehouse; ends by itself
 	@$(BIN)/stream-processor demo
 
-test: dev-venv ## Everything, on a real Kafka and a real MinIO; no test may be skipped
+test: lint ## Everything, on a real Kafka and a real MinIO; no test may be skipped
 	@$(BIN)/python -m stream_processor.operations.local_stack fetch
 	@$(BIN)/python -m pytest --no-skips
 
-check: dev-venv ## Lint, format, types, import contracts and the fast tests: under two minutes
+check: lint ## Lint, format, types, import contracts and the fast tests: under two minutes
+	@$(BIN)/python -m pytest -q -m "not stack"
+
+lint: dev-venv
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest -q -m "not stack"
 
 up: dev-venv ## Leave a Kafka and a MinIO running, and say how to run the job on them
 	@$(BIN)/python -m stream_processor.operations.local_stack up
