@@ -100,9 +100,11 @@ def _nearest_double(text: str) -> float | Failure:
 
 def _nearest_single(text: str) -> float | Failure:
     wide = float(text)
+    if abs(wide) > 2.0**128:
+        return Failure.RANGE
     near = _round_to_single(wide)
     if near == wide:
-        return near if abs(near) != float("inf") else Failure.RANGE
+        return near if abs(near) < 2.0**128 else Failure.RANGE
     other = _neighbour(near, wide)
     if abs(wide - near) == abs(other - wide):
         # The double lies exactly between two floats: the text itself decides, or rounding twice
