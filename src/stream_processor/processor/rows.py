@@ -13,10 +13,8 @@ from stream_processor.schema.types import TIMESTAMP
 
 def valid_batch(raw: pa.RecordBatch, kept: Kept, plan: Plan, stamp: Stamp) -> pa.RecordBatch:
     """The rows of a slice; the columns are those of `plan.table`."""
-    if len(kept.rows) != raw.num_rows:
-        raw = raw.take(pa.array(kept.rows))
     names = [field.name for field in plan.schema.fields]
-    columns = dict(zip(names, kept.columns, strict=True)) | _metadata(raw, stamp)
+    columns = dict(zip(names, kept.columns, strict=True)) | _metadata(raw, kept, plan, stamp)
     if kept.rescued is not None:
         columns[records.RESCUED] = kept.rescued
     for source in date_sources(plan.options.partition_by):
@@ -26,15 +24,25 @@ def valid_batch(raw: pa.RecordBatch, kept: Kept, plan: Plan, stamp: Stamp) -> pa
     )
 
 
-def _metadata(raw: pa.RecordBatch, stamp: Stamp) -> dict[str, pa.Array]:
+_METADATA = {
+    records.KAFKA_TOPIC: "topic",
+    records.KAFKA_TOPIC_ID: "topic_id",
+    records.KAFKA_PARTITION: "partition",
+    records.KAFKA_OFFSET: "offset",
+    records.KAFKA_TIMESTAMP: "timestamp",
+    records.KAFKA_KEY: "key",
+    records.KAFKA_HEADERS: "headers",
+}
+
+
+def _metadata(raw: pa.RecordBatch, kept: Kept, plan: Plan, stamp: Stamp) -> dict[str, pa.Array]:
+    columns = {
+        name: raw.column(source) for name, source in _METADATA.items() if name in plan.table.names
+    }
+    if len(kept.rows) != raw.num_rows:
+        rows = pa.array(kept.rows)
+        columns = {name: column.take(rows) for name, column in columns.items()}
     ingested = pa.scalar(stamp.epoch_microseconds, pa.int64()).cast(TIMESTAMP)
-    return {
-        records.KAFKA_TOPIC: raw.column("topic").cast(pa.string()),
-        records.KAFKA_TOPIC_ID: raw.column("topic_id").cast(pa.string()),
-        records.KAFKA_PARTITION: raw.column("partition"),
-        records.KAFKA_OFFSET: raw.column("offset"),
-        records.KAFKA_TIMESTAMP: raw.column("timestamp").cast(TIMESTAMP),
-        records.KAFKA_KEY: raw.column("key"),
-        records.KAFKA_HEADERS: raw.column("headers"),
-        records.INGESTED_AT: pa.repeat(ingested, raw.num_rows),
+    return {name: column.cast(plan.table.field(name).type) for name, column in columns.items()} | {
+        records.INGESTED_AT: pa.repeat(ingested, len(kept.rows))
     }

@@ -6,7 +6,6 @@ what decoding itself refuses: UTF-8, depth and size are what a decoder cannot be
 
 from __future__ import annotations
 
-import codecs
 from typing import NamedTuple
 
 import numpy as np
@@ -16,11 +15,12 @@ from stream_processor.processor.plan import PlanOptions
 
 Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
-_WINDOW = 64
+Bytes = np.ndarray[tuple[int], np.dtype[np.uint8]]
+Indexes = np.ndarray[tuple[int], np.dtype[np.int64]]
+
+_BLOCK = 2**16  # small enough for the cache: memory fresh from the system costs more than the work
 _OPENINGS = np.zeros(256, dtype=np.bool_)
 _OPENINGS[list(b"{ \t\n\r")] = True
-_CONTINUATION = np.zeros(256, dtype=np.bool_)
-_CONTINUATION[0x80:0xC0] = True
 
 
 class Screening(NamedTuple):
@@ -33,8 +33,8 @@ class Screening(NamedTuple):
 class _Column(NamedTuple):
     """The bytes of all values in one piece and where each begins (one more at the end)."""
 
-    data: np.ndarray[tuple[int], np.dtype[np.uint8]]
-    bounds: np.ndarray[tuple[int], np.dtype[np.int64]]
+    data: Bytes
+    bounds: Indexes
 
 
 def screen(values: pa.BinaryArray, options: PlanOptions) -> Screening:
@@ -43,9 +43,8 @@ def screen(values: pa.BinaryArray, options: PlanOptions) -> Screening:
     lengths = np.diff(column.bounds)
     suspect = (lengths == 0) | (lengths > options.max_record_bytes)
     filled = np.flatnonzero(lengths)
-    first = column.data[column.bounds[filled]]
-    suspect[filled[~_OPENINGS[first]]] = True
-    suspect[_maybe_not_utf8(values, column, filled[_CONTINUATION[first]])] = True
+    suspect[filled[~_OPENINGS[column.data[column.bounds[filled]]]]] = True
+    suspect[_not_utf8(values, column)] = True
     return Screening(suspect, _bracketed(column, options.max_depth))
 
 
@@ -58,32 +57,20 @@ def _column(values: pa.BinaryArray) -> _Column:
     return _Column(whole[bounds[0] : bounds[-1]], bounds.astype(np.int64) - bounds[0])
 
 
-def _maybe_not_utf8(
-    values: pa.BinaryArray, column: _Column, torn: np.ndarray[tuple[int], np.dtype[np.int64]]
-) -> list[int]:
-    """Rows that are not UTF-8. A row of `torn` begins in mid-character: it and its neighbour."""
+def _not_utf8(values: pa.BinaryArray, column: _Column) -> list[int]:
+    """Rows that are not UTF-8; only those with bytes above ASCII can be."""
     try:
         values.cast(pa.string())
     except pa.ArrowInvalid:
-        pass
-    else:
-        return []
-    rows = [row for end in torn.tolist() for row in (max(end - 1, 0), end)]
-    data, bounds = column.data.tobytes(), column.bounds.tolist()
-    for begin in range(0, len(bounds) - 1, _WINDOW):
-        end = min(begin + _WINDOW, len(bounds) - 1)
-        if not _is_utf8(data[bounds[begin] : bounds[end]]):
-            rows += [
-                row
-                for row in range(begin, end)
-                if not _is_utf8(data[bounds[row] : bounds[row + 1]])
-            ]
-    return rows
+        places = np.flatnonzero(column.data >= 0x80)
+        rows = np.unique(np.searchsorted(column.bounds, places, side="right")) - 1
+        return [row for row in rows.tolist() if not _is_utf8(values[row].as_py())]
+    return []
 
 
 def _is_utf8(data: bytes) -> bool:
     try:
-        codecs.utf_8_decode(data, "strict", True)  # noqa: FBT003  # the signature is codecs' own
+        data.decode()
     except UnicodeDecodeError:
         return False
     return True
@@ -92,7 +79,7 @@ def _is_utf8(data: bytes) -> bool:
 def _bracketed(column: _Column, max_depth: int) -> Mask:
     """Rows with more opening brackets than the allowed depth, wherever the brackets stand."""
     rows = len(column.bounds) - 1
-    places = np.flatnonzero((column.data | 0x20) == 0x7B)  # [ and { differ from { in this bit only
+    places = _openings(column.data)
     if len(places) <= max_depth:
         return np.zeros(rows, dtype=np.bool_)
     spans = places[max_depth:] - places[:-max_depth]
@@ -100,3 +87,12 @@ def _bracketed(column: _Column, max_depth: int) -> Mask:
         return np.zeros(rows, dtype=np.bool_)
     counts = np.diff(np.searchsorted(places, column.bounds))
     return np.asarray(counts > max_depth)
+
+
+def _openings(data: Bytes) -> Indexes:
+    """Where [ and { stand: they are the two bytes that are { once this bit is set."""
+    found = [
+        begin + np.flatnonzero((data[begin : begin + _BLOCK] | 0x20) == 0x7B)
+        for begin in range(0, len(data), _BLOCK)
+    ]
+    return np.concatenate(found) if found else np.zeros(0, np.int64)
