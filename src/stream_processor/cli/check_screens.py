@@ -17,7 +17,7 @@ _INDENT = " " * 17
 
 
 class Screen:
-    """Text for a person. `check` calls `begin`, then what it found of that file, at last `close`."""
+    """Text for a person. `check` calls `begin`, what it found of that file, at last `close`."""
 
     def __init__(self) -> None:
         self._path = ""

@@ -9,13 +9,27 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TextIO, cast
+from typing import TYPE_CHECKING, TextIO, cast
 
 import typer
 
 from stream_processor.cli.options import Overrides, PipelineFile, Verbose, overrides
 from stream_processor.cli.output import cell, note
 from stream_processor.cli.pipeline_file import is_local, load
+from stream_processor.cli.run_flags import (
+    AcceptGap,
+    AcceptRecreated,
+    AcceptRewind,
+    Adopt,
+    For,
+    Level,
+    LogLevel,
+    MaxRecords,
+    Quiet,
+    Reset,
+    Until,
+    Wait,
+)
 from stream_processor.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -24,8 +38,6 @@ if TYPE_CHECKING:
     from stream_processor.runtime.config_loader import LoadedPipeline
     from stream_processor.runtime.logging_setup import Color
     from stream_processor.runtime.retry import Stop
-
-Level = Literal["debug", "info", "warning", "error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,76 +54,18 @@ class Asked:
 def run(
     pipeline: PipelineFile = None,
     *,
-    until: Annotated[
-        Literal["latest"] | None,
-        typer.Option(
-            "--until",
-            envvar="STREAM_PROCESSOR_UNTIL",
-            help="End when everything is durable that Kafka held at the start.",
-        ),
-    ] = None,
-    for_: Annotated[
-        str | None,
-        typer.Option(
-            "--for",
-            metavar="DURATION",
-            envvar="STREAM_PROCESSOR_FOR",
-            help="End after this time, like 30s, 10m or 2h.",
-        ),
-    ] = None,
-    max_records: Annotated[
-        int | None,
-        typer.Option(
-            "--max-records",
-            metavar="N",
-            min=1,
-            envvar="STREAM_PROCESSOR_MAX_RECORDS",
-            help="End after so many events, rounded up to a batch.",
-        ),
-    ] = None,
-    wait: Annotated[
-        bool,
-        typer.Option(
-            "--wait",
-            envvar="STREAM_PROCESSOR_WAIT",
-            help="At the start, keep trying while Kafka or the store is away.",
-        ),
-    ] = False,
+    until: Until = None,
+    for_: For = None,
+    max_records: MaxRecords = None,
+    wait: Wait = False,
     set_: Overrides = None,
-    accept_gap: Annotated[
-        bool,
-        typer.Option("--accept-gap", help="Go on behind events that Kafka no longer holds."),
-    ] = False,
-    accept_rewind: Annotated[
-        bool,
-        typer.Option("--accept-rewind", help="Go on with a table, or a topic, that was set back."),
-    ] = False,
-    accept_recreated: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--accept-recreated",
-            metavar="TOPIC",
-            help="Read a topic that was deleted and made again from its start. Repeatable.",
-        ),
-    ] = None,
-    reset: Annotated[
-        bool,
-        typer.Option("--reset", help="Read Kafka from the start into a table that was replaced."),
-    ] = False,
-    adopt: Annotated[
-        bool, typer.Option("--adopt", help="Take over a table that belongs to no pipeline.")
-    ] = False,
-    log_level: Annotated[
-        Level | None,
-        typer.Option(
-            "--log-level",
-            envvar="STREAM_PROCESSOR_LOG_LEVEL",
-            help="The least important log lines that are written.",
-        ),
-    ] = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Warnings and errors only, no live line.")
-    ] = False,
+    accept_gap: AcceptGap = False,
+    accept_rewind: AcceptRewind = False,
+    accept_recreated: AcceptRecreated = None,
+    reset: Reset = False,
+    adopt: Adopt = False,
+    log_level: LogLevel = None,
+    quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
     """Stream events into the tables, until Ctrl-C, SIGTERM or a limit.
