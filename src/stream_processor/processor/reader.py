@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from stream_processor.processor.plan import Plan
+from stream_processor.processor.rejection import PROBLEMS_MAX
 from stream_processor.schema.paths import Path
 
 ABSENT = b""
@@ -34,12 +36,24 @@ class Reading:
     """What stands at each path, one token per event that was read, in order.
 
     `rescued` is what the schema does not read, as `_rescued` has it; None when it is not kept.
-    `refused` are the indexes of events that were not read: not JSON, or with unknown fields.
+    `refused` are the indexes of events that were not read, since they are not JSON. `unknown`
+    has the members that no field names, of each event that was read and has such (its index among
+    those), when the plan rejects them; no more of one event than a rejection may list.
     """
 
     tokens: dict[Path, list[Token]]
     rescued: list[bytes | None] | None
     refused: list[int]
+    unknown: dict[int, list[tuple[str, Token]]]
+
+
+class _Roots(NamedTuple):
+    """The same for the keys at the top of the events."""
+
+    tokens: dict[str, list[Token]]
+    rescued: list[bytes | None] | None
+    refused: list[int]
+    unknown: dict[int, list[tuple[str, Token]]]
 
 
 class Reader:
@@ -59,12 +73,13 @@ class Reader:
 
     def read(self, values: Sequence[bytes]) -> Reading:
         """Each value must be UTF-8 and of bounded depth; anything else may be wrong with it."""
-        roots, rescued, refused = self._read(values)
+        roots = self._read(values)
         found: dict[Path, list[Token]] = {}
-        for key, tokens in roots.items():
+        for key, tokens in roots.tokens.items():
             found[(key,)] = tokens
             _descend((key,), tokens, self._tree[key], found)
-        return Reading({path: found[path] for path in self._paths}, rescued, refused)
+        ordered = {path: found[path] for path in self._paths}
+        return Reading(ordered, roots.rescued, roots.refused, roots.unknown)
 
     def _keep_unread(self, values: Sequence[bytes]) -> _Roots:
         whole, part = self._whole, self._part
@@ -82,25 +97,24 @@ class Reader:
             if part:
                 flat.extend(map(members.get, part, no_part))
             rescued.append(_encode(members) if members else None)
-        return _columns((*whole, *part), flat), rescued, refused
+        return _Roots(_columns((*whole, *part), flat), rescued, refused, {})
 
     def _refuse_unread(self, values: Sequence[bytes]) -> _Roots:
         keys = (*self._whole, *self._part)
         none = (ABSENT,) * len(keys)
         flat: list[Token] = []
         refused: list[int] = []
+        unknown: dict[int, list[tuple[str, Token]]] = {}
         for index, value in enumerate(values):
             try:
                 members = _members(value)
             except (msgspec.DecodeError, RecursionError):
                 refused.append(index)
                 continue
-            tokens = tuple(map(members.pop, keys, none))
+            flat.extend(map(members.pop, keys, none))
             if members:
-                refused.append(index)
-            else:
-                flat.extend(tokens)
-        return _columns(keys, flat), None, refused
+                unknown[index - len(refused)] = list(islice(members.items(), PROBLEMS_MAX))
+        return _Roots(_columns(keys, flat), None, refused, unknown)
 
     def _drop_unread(self, values: Sequence[bytes]) -> _Roots:
         keys = (*self._whole, *self._part)
@@ -112,10 +126,8 @@ class Reader:
                 objects.append(decode(value))
             except (msgspec.DecodeError, RecursionError):
                 refused.append(index)
-        return {key: _attribute(objects, place) for place, key in enumerate(keys)}, None, refused
-
-
-_Roots = tuple[dict[str, list[Token]], list[bytes | None] | None, list[int]]
+        tokens = {key: _attribute(objects, place) for place, key in enumerate(keys)}
+        return _Roots(tokens, None, refused, {})
 
 
 @lru_cache(maxsize=16)

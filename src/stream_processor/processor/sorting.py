@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from stream_processor.errors import InternalError
-from stream_processor.processor.columns import Rows, column, token_array
+from stream_processor.processor.columns import Column, Rows, column, token_array
 from stream_processor.processor.exact import Judge, judge_of
 from stream_processor.processor.plan import Plan
 from stream_processor.processor.reader import Reading, reader_of
@@ -90,7 +89,7 @@ def _read(
     texts: list[bytes] = chosen.to_pylist()
     reading = reader_of(plan).read(texts)
     for index in reading.refused:
-        dead[int(rows[index])] = _rejected(judge, texts[index])
+        dead[int(rows[index])] = judge.unreadable(texts[index])
     if reading.refused:
         read = np.ones(len(texts), dtype=np.bool_)
         read[reading.refused] = False
@@ -100,50 +99,53 @@ def _read(
 
 
 def _keep(read: _Read, judge: Judge, dead: dict[int, Rejection], plan: Plan) -> Kept:
-    columns, hard, soft = _columns(read, plan)
-    for index in np.flatnonzero(hard).tolist():
-        dead[int(read.rows[index])] = _rejected(judge, read.values[index])
-    rescued = _rescued(read, soft & ~hard, judge) if plan.rescues else None
-    if not hard.any():
-        return Kept(read.rows, columns, rescued)
-    alive = pa.array(~hard)
+    columns = _columns(read, plan)
+    tokens, unknown = read.reading.tokens, read.reading.unknown
+    hard: dict[int, list[int]] = {index: [] for index in unknown}
+    hard |= _failing(columns, plan, "dead_letter")
+    for index, places in hard.items():
+        failing = [(place, tokens[plan.schema.fields[place].path][index]) for place in places]
+        dead[int(read.rows[index])] = judge.reasons(failing, unknown.get(index, []))
+    rescued = _rescued(read, _failing(columns, plan, "rescue"), judge, plan)
+    arrays = [column.array for column in columns]
+    if not hard:
+        return Kept(read.rows, arrays, rescued)
+    alive = np.ones(len(read.rows), dtype=np.bool_)
+    alive[list(hard)] = False
+    mask = pa.array(alive)
     return Kept(
-        read.rows[~hard],
-        [array.filter(alive) for array in columns],
-        None if rescued is None else rescued.filter(alive),
+        read.rows[alive],
+        [array.filter(mask) for array in arrays],
+        None if rescued is None else rescued.filter(mask),
     )
 
 
-def _columns(read: _Read, plan: Plan) -> tuple[list[pa.Array], Rows, Rows]:
-    """All columns, which events are dead by them, and which have a failed field to rescue."""
+def _columns(read: _Read, plan: Plan) -> list[Column]:
     texts = {path: token_array(tokens) for path, tokens in read.reading.tokens.items()}
-    hard = np.zeros(len(read.rows), dtype=np.bool_)
-    soft = np.zeros(len(read.rows), dtype=np.bool_)
-    columns = []
-    for field in plan.schema.fields:
-        tokens = read.reading.tokens[field.path]
-        found = column(field, plan.options.coerce, tokens, texts[field.path])
-        columns.append(found.array)
-        (soft if field.on_error == "rescue" else hard)[found.failed] = True
-    return columns, hard, soft
+    return [
+        column(field, plan.options.coerce, read.reading.tokens[field.path], texts[field.path])
+        for field in plan.schema.fields
+    ]
 
 
-def _rescued(read: _Read, soft: Rows, judge: Judge) -> pa.Array:
+def _failing(columns: Sequence[Column], plan: Plan, on_error: str) -> dict[int, list[int]]:
+    """For every event with failing fields that are treated so: their places in the schema."""
+    found: dict[int, list[int]] = {}
+    for place, field in enumerate(plan.schema.fields):
+        if field.on_error == on_error:
+            for index in np.flatnonzero(columns[place].failed).tolist():
+                found.setdefault(index, []).append(place)
+    return found
+
+
+def _rescued(read: _Read, soft: dict[int, list[int]], judge: Judge, plan: Plan) -> pa.Array | None:
     """`_rescued` of every event; one with a failed field also keeps that field's key."""
+    if not plan.rescues:
+        return None
     kept: Sequence[bytes | None] = read.reading.rescued or [None] * len(read.rows)
-    again = np.flatnonzero(soft).tolist()
-    if again:
+    if soft:
         kept = list(kept)
-        for index in again:
-            row = judge.judge(read.values[index])
-            if isinstance(row, Rejection):
-                raise InternalError("the column judged a record well that the exact path rejects")
-            kept[index] = row.rescued
+        for index, places in soft.items():
+            roots = {str(plan.schema.fields[place].path[0]) for place in places}
+            kept[index] = judge.rescued(read.values[index], roots) or None
     return pa.array(kept, pa.binary()).cast(pa.string())
-
-
-def _rejected(judge: Judge, value: bytes) -> Rejection:
-    rejection = judge.judge(value)
-    if isinstance(rejection, Rejection):
-        return rejection
-    raise InternalError("the column failed a record that the exact path takes")

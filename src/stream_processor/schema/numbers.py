@@ -119,7 +119,7 @@ def _round_to_single(wide: float) -> float:
     try:
         return float(struct.unpack("<f", struct.pack("<f", wide))[0])
     except OverflowError:
-        return 2.0**128 if wide > 0 else -(2.0**128)  # the next step above the largest float
+        return 2.0**128 if wide > 0 else -(2.0**128)
 
 
 def _neighbour(near: float, towards: float) -> float:
