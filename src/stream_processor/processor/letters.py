@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 
 from stream_processor.processor import excerpt, fingerprint
@@ -19,48 +20,89 @@ def dead_letters(
     raw: pa.RecordBatch, rejections: Sequence[Rejection], plan: Plan, stamp: Stamp
 ) -> pa.RecordBatch:
     """`raw` holds the events of `rejections`, one each; the shape is `records.DEAD_LETTER`."""
-    count = raw.num_rows
     values = raw.column("value").to_pylist()
-    options = plan.options
     stages = [rejection.stage for rejection in rejections]
-    firsts = [rejection.problems[0] for rejection in rejections]
     columns: dict[str, object] = {
-        "dlq_id": _ids(raw, options.pipeline_id),
-        "failed_at": [stamp.when] * count,
-        "failed_date": [stamp.when.date()] * count,
-        "pipeline": [options.pipeline_id] * count,
-        "schema_version": [plan.schema.version] * count,
-        "schema_hash": [plan.schema.schema_hash] * count,
-        "app_version": [options.app_version] * count,
-        "engine": [options.engine] * count,
+        **{name: pa.repeat(value, raw.num_rows) for name, value in _same(plan, stamp).items()},
+        **_origin(raw),
+        **_reasons(rejections, stages),
+        **_payload(values, stages, plan),
+        "dlq_id": _ids(raw, plan.options.pipeline_id),
+    }
+    arrays = [
+        column if isinstance(column, pa.Array) else pa.array(column, field.type)
+        for field in records.DEAD_LETTER
+        for column in (columns[field.name],)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=records.DEAD_LETTER)
+
+
+def _same(plan: Plan, stamp: Stamp) -> dict[str, pa.Scalar]:
+    """What all letters of a batch share: the time, and which rules rejected them."""
+    values = {
+        "failed_at": stamp.when,
+        "failed_date": stamp.when.date(),
+        "pipeline": plan.options.pipeline_id,
+        "schema_version": plan.schema.version,
+        "schema_hash": plan.schema.schema_hash,
+        "app_version": plan.options.app_version,
+        "engine": plan.options.engine,
+        "fingerprint_version": fingerprint.VERSION,
+        "detail_sampled": False,
+    }
+    return {
+        name: pa.scalar(value, records.DEAD_LETTER.field(name).type)
+        for name, value in values.items()
+    }
+
+
+_ORIGIN = {
+    "topic": "topic",
+    "topic_id": "topic_id",
+    "partition": "partition",
+    "offset": "offset",
+    "kafka_timestamp": "timestamp",
+    "timestamp_type": "timestamp_type",
+    "key": "key",
+    "headers": "headers",
+}
+
+
+def _origin(raw: pa.RecordBatch) -> dict[str, pa.Array]:
+    return {
+        name: raw.column(source).cast(records.DEAD_LETTER.field(name).type)
+        for name, source in _ORIGIN.items()
+    }
+
+
+def _reasons(rejections: Sequence[Rejection], stages: Sequence[str]) -> dict[str, object]:
+    firsts = [rejection.problems[0] for rejection in rejections]
+    return {
         "stage": stages,
         "code": [first.code for first in firsts],
         "field_path": [first.field_path for first in firsts],
         "expected": [first.expected for first in firsts],
         "actual": [first.actual for first in firsts],
-        "problems": [[each._asdict() for each in one.problems] for one in rejections],
+        "problems": _problems(rejections),
         "message": [rejection.message for rejection in rejections],
-        "fingerprint": [_fingerprint(rejection) for rejection in rejections],
-        "fingerprint_version": [fingerprint.VERSION] * count,
-        "topic": raw.column("topic").cast(pa.string()),
-        "topic_id": raw.column("topic_id").cast(pa.string()),
-        "partition": raw.column("partition"),
-        "offset": raw.column("offset"),
-        "kafka_timestamp": raw.column("timestamp").cast(pa.timestamp("us", tz="UTC")),
-        "timestamp_type": raw.column("timestamp_type").cast(pa.int32()),
-        "key": raw.column("key"),
-        "headers": raw.column("headers"),
-        "detail_sampled": [False] * count,
-        **_payload(values, stages, plan),
-    }
-    return pa.RecordBatch.from_arrays(
-        [
-            column if isinstance(column, pa.Array) else pa.array(column, field.type)
-            for field in records.DEAD_LETTER
-            for column in (columns[field.name],)
+        "fingerprint": [
+            fingerprint.fingerprint(
+                stage, first.code, first.field_path, first.expected, rejection.pattern
+            )
+            for stage, first, rejection in zip(stages, firsts, rejections, strict=True)
         ],
-        schema=records.DEAD_LETTER,
-    )
+    }
+
+
+def _problems(rejections: Sequence[Rejection]) -> pa.ListArray:
+    flat = [problem for rejection in rejections for problem in rejection.problems]
+    ends = np.cumsum([0, *(len(rejection.problems) for rejection in rejections)])
+    parts = [
+        pa.array([problem[place] for problem in flat], field.type)
+        for place, field in enumerate(records.PROBLEM)
+    ]
+    structs = pa.StructArray.from_arrays(parts, fields=list(records.PROBLEM))
+    return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), structs)
 
 
 def _payload(values: list[bytes | None], stages: list[str], plan: Plan) -> dict[str, list[object]]:
@@ -85,8 +127,8 @@ def _payload(values: list[bytes | None], stages: list[str], plan: Plan) -> dict[
 
 def _ids(raw: pa.RecordBatch, pipeline_id: str) -> list[str]:
     identities = zip(
-        raw.column("topic").to_pylist(),
-        raw.column("topic_id").to_pylist(),
+        raw.column("topic").cast(pa.string()).to_pylist(),  # unpacking one by one is slow
+        raw.column("topic_id").cast(pa.string()).to_pylist(),
         raw.column("partition").to_pylist(),
         raw.column("offset").to_pylist(),
         strict=True,
@@ -97,10 +139,3 @@ def _ids(raw: pa.RecordBatch, pipeline_id: str) -> list[str]:
         ).hexdigest()[:32]
         for topic, topic_id, partition, offset in identities
     ]
-
-
-def _fingerprint(rejection: Rejection) -> str:
-    first = rejection.problems[0]
-    return fingerprint.fingerprint(
-        rejection.stage, first.code, first.field_path, first.expected, rejection.pattern
-    )
