@@ -69,23 +69,44 @@ def demo(request: DemoRequest, stop: Stop) -> DemoReport | Stopped:
     uses its own. Raises `Unavailable` when Kafka cannot be fetched or started or runs already in
     that folder, and when the job does not get through.
     """
+    watch = _Watch()
+    try:
+        done = _through_kafka(request, watch, stop)
+    except Unavailable:
+        if not stop.is_set():  # else it is only what the signal has cut short
+            raise
+    if stop.is_set():
+        return Stopped(watch.rows + watch.dead.total())
+    return _report(watch, done)
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What the report needs beside the counts: `began` in seconds since the epoch."""
+
+    loaded: LoadedPipeline
+    kafka_folder: Path
+    made: int
+    end: int
+    began: float
+    seconds: float
+
+
+def _through_kafka(request: DemoRequest, watch: _Watch, stop: Stop) -> _Done:
+    """Everything that needs Kafka, which has ended when this returns."""
     lakehouse = str(request.folder)
     with built_in_kafka(lakehouse) as kafka:
         servers = kafka.bootstrap_servers
         names = variables({"LAKEHOUSE": lakehouse}, servers)
         loaded = load_pipeline(None, environment=names, overrides=_OVERRIDES)
         made = 0 if stop.is_set() else _produce(request.events, servers, stop)
-        watch = _Watch()
-        began = time.time()
+        end = sum(end_offsets(servers, TOPIC).values())
+        began, started = time.time(), time.monotonic()
         if not stop.is_set():
-            with shown("Orders into Delta tables", request.events) as advance:
-                watch.advance = advance
+            with shown("Orders into Delta tables", request.events) as watch.advance:
                 _run(loaded, watch, stop)
-        seconds = time.time() - began
-        ends = sum(end_offsets(servers, TOPIC).values())
-    if stop.is_set():
-        return Stopped(watch.rows + watch.dead.total())
-    return _report(loaded, lakehouse, made, ends, _Run(watch, began, seconds))
+        seconds = time.monotonic() - started
+    return _Done(loaded, kafka_folder(lakehouse), made, end, began, seconds)
 
 
 def _produce(count: int, servers: str, stop: Stop) -> int:
@@ -152,39 +173,31 @@ class _Watch:
     def event(self, name: str, **fields: object) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    watch: _Watch
-    began: float
-    seconds: float
-
-
-def _report(loaded: LoadedPipeline, lakehouse: str, made: int, ends: int, ran: _Run) -> DemoReport:
-    tables = tables_of(loaded.pipeline)
+def _report(watch: _Watch, done: _Done) -> DemoReport:
+    tables = tables_of(done.loaded.pipeline)
     proof = verify(tables)
-    if proof.total(lambda p: p.upto) < ends:
+    if proof.total(lambda p: p.upto) < done.end:
         raise Unavailable(
             f"The demo did not get through within {SECONDS_MAX:.0f} s.",
-            hint=ran.watch.trouble or "run it again: it continues where it ended",
+            hint=watch.trouble or "run it again: it continues where it ended",
         )
-    watch = ran.watch
-    examples = _examples(tables, ran.began)
+    examples = _examples(tables, done.began)
     return DemoReport(
-        made=made,
-        waiting=max(0, watch.rows + watch.dead.total() - made),
+        made=done.made,
+        waiting=max(0, watch.rows + watch.dead.total() - done.made),
         rows=watch.rows,
         causes=tuple(
             Cause(stage, code, count, examples.get((stage, code)))
             for (stage, code), count in watch.dead.most_common()
         ),
-        seconds=ran.seconds,
+        seconds=done.seconds,
         totals=Totals(
             rows=proof.total(lambda p: p.rows),
             dead_letters=proof.total(lambda p: p.dead_letters),
             clean=proof.clean,
             conclusion=proof.conclusion,
         ),
-        places=Places(tables.data, tables.dead_letters, str(kafka_folder(lakehouse))),
+        places=Places(tables.data, tables.dead_letters, str(done.kafka_folder)),
     )
 
 

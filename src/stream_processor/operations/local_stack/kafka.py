@@ -165,7 +165,13 @@ def _format_once(data_dir: Path, classpath: str, properties: Path) -> None:
     command = [*_java(classpath, data_dir, 128), "kafka.tools.StorageTool", "format"]
     command += ["--ignore-formatted", "-t", f"c{cluster_id[1:]}", "-c", str(properties)]
     done = subprocess.run(  # noqa: S603 - our own command line, no shell
-        command, env=_environment(), capture_output=True, text=True, timeout=120, check=False
+        command,
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        process_group=0,  # Ctrl-C is for us: half a format would be told as a failure
     )
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
