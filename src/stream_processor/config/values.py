@@ -26,12 +26,7 @@ _NOT_SECRET = re.compile(
 )
 
 
-USER_INFO = re.compile(
-    r"""(?:[a-z][a-z0-9+.-]{0,30}://|(?<![^\s"',=({\[]))"""
-    r"""([^\s"',:/]{0,500}:[^\s"']{0,500}|(?<=://)[^\s"'/]{0,500})@""",
-    re.IGNORECASE,
-)
-"""The name and the password (group 1) in `https://me:secret@host` or `me:secret@host:9092`."""
+_WORD = re.compile(r"""[^\s"']+""")
 
 
 class ReferencedText(str):
@@ -61,10 +56,23 @@ def shown_key(key: str) -> str:
     return name + MASK if len(name) < len(key) and looks_secret(key) else key
 
 
+def user_info_spans(text: str) -> list[tuple[int, int]]:
+    """Where names and passwords of addresses stand: `https://me:secret@host`, `me:secret@host`.
+
+    One pass over the words of the text, since a regular expression for it can be made slow.
+    """
+    spans = []
+    for word in _WORD.finditer(text):
+        before, at, _ = word[0].rpartition("@")
+        start = before.find("://") + 3 if "://" in before else 0
+        if at and ":" in before:
+            spans.append((word.start() + start, word.start() + len(before)))
+    return spans
+
+
 def without_user_info(text: str) -> str:
     """Text as it is, but for a name and a password in an address."""
-    spans = [match.span(1) for match in USER_INFO.finditer(text)]
-    for start, end in reversed(spans):
+    for start, end in reversed(user_info_spans(text)):
         text = text[:start] + MASK + text[end:]
     return text
 

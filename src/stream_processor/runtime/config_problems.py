@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from stream_processor.config.values import MASK, USER_INFO, looks_secret
+from stream_processor.config.values import MASK, looks_secret, user_info_spans
 from stream_processor.errors import ConfigurationError
 from stream_processor.schema.display import printable
 
 _LINE_LIMIT = 400
 _SEARCHED_MAX = 10 * _LINE_LIMIT
+_SHOWN_MAX = 100
+"""Problems that are shown with their lines: nobody reads more, and a file can be made to cost."""
 _KEY = re.compile(r"""(?<![A-Za-z0-9_.-])([A-Za-z0-9_.-]+)["']?\s*[:=]\s*""")
 _REFERENCES = re.compile(r"""(["']?)(?:\$\{[^}]*\})+\1(?=[\s,}\]]|$)""")
 _FLOW_VALUE = re.compile(r"""(?:"[^"\\]*"|'[^']*'|[^"'\[\]{},][^\[\]{},]*)(?=[,}\]])""")
@@ -44,6 +46,9 @@ class Text:
     )
     """By index of the line: the parts that the reader knows to be values of secret keys."""
 
+    asked: list[int] = field(default_factory=list, repr=False, compare=False)
+    """The lines that problems asked for so far."""
+
     def hide(self, first: Spot, last: Spot) -> None:
         """Never show what stands between two spots; called for each value of a secret key."""
         for index in range(first.line - 1, last.line):
@@ -54,8 +59,9 @@ class Text:
 
     def shown(self, spot: Spot) -> tuple[str, int]:
         """The line as it may be shown, without secrets, and the column of the spot in it."""
-        if not 1 <= spot.line <= len(self.lines):
+        if not 1 <= spot.line <= len(self.lines) or len(self.asked) >= _SHOWN_MAX:
             return "", spot.column
+        self.asked.append(spot.line)
         line, column, moved = self.lines[spot.line - 1][:_SEARCHED_MAX], spot.column, 0
         shown = ""
         spans = secret_spans(self.lines, spot.line - 1)
@@ -124,7 +130,9 @@ def render(problems: Iterable[Problem]) -> str:
     characters escaped; print it without markup.
     """
     ordered = sorted(problems, key=lambda each: (each.file, each.line, each.column))
-    lines = [line for problem in ordered for line in _render_one(problem)]
+    lines = [line for problem in ordered[:_SHOWN_MAX] for line in _render_one(problem)]
+    if len(ordered) > _SHOWN_MAX:
+        lines.append(f"and {len(ordered) - _SHOWN_MAX:,} more")
     counts = [_count(ordered, "error"), _count(ordered, "warning")]
     return "\n".join([*lines, "", ", ".join(filter(None, counts))])
 
@@ -177,8 +185,7 @@ def secret_spans(lines: tuple[str, ...], index: int) -> list[tuple[int, int]]:
         if below == 0:
             break
     spaced = [(match.end(), len(line)) for match in _SPACED.finditer(line)]
-    addresses = [match.span(1) for match in USER_INFO.finditer(line)]
-    return _joined([*_values(line), *spaced, *addresses])
+    return _joined([*_values(line), *spaced, *user_info_spans(line)])
 
 
 def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -136,7 +136,7 @@ def _stand_in(model: type[Model], value: Any, path: KeyPath) -> None:
 
 def _complain(document: Document, model: type[Model], detail: ErrorDetails) -> None:
     path = _known_part(document, detail)
-    if any(path[: len(broken)] == broken for broken in document.broken):
+    if any(path[:length] in document.broken for length in range(len(path) + 1)):
         return
     document.broken.add(path)
     document.problems.append(_problem(document, model, path, detail))

@@ -159,6 +159,9 @@ class _Reader:
         if mark is not None and end is not None:
             width = end.column - mark.column if end.line == mark.line else 1
             self.spot = Spot(mark.line + 1, mark.column + 1, max(1, width))
+        self.nodes += isinstance(event, events.NodeEvent) and not self.awaits_key()
+        if self.nodes > NODES_MAX:
+            self.stop(f"more than {NODES_MAX:,} values")
         handler = self.handlers.get(type(event))
         if handler is not None:
             handler(event)
@@ -266,9 +269,6 @@ class _Reader:
         self.put(tuple(items) if isinstance(items, list) else items)
 
     def record(self, path: KeyPath) -> None:
-        self.nodes += 1
-        if self.nodes > NODES_MAX:
-            self.stop(f"more than {NODES_MAX:,} values")
         key = self.stack[-1].key_spot if self.stack else None
         self.document.places.setdefault(path, Place(self.document.text, self.spot, key))
 
