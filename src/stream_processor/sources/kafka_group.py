@@ -24,6 +24,41 @@ _COORDINATOR_TRIES = 20
 _COORDINATOR_PAUSE_SECONDS = 0.25
 
 
+def committed_by_group(
+    consumer: Consumer, log: ClientLog, places: Collection[Place], timeout_seconds: float
+) -> dict[Place, int]:
+    """What the consumer's group has committed; places without are left out. Nobody joins for it.
+
+    Asked by the consumer: the admin client's request ends the whole process by a segmentation
+    fault while the group has no coordinator yet, so on the first start of all
+    (confluent-kafka-javascript #374).
+    """
+    if not places:
+        return {}
+    wanted = [TopicPartition(topic, partition) for topic, partition in places]
+    answers = _ask_committed(consumer, log, wanted, timeout_seconds)
+    for answer in answers:
+        if answer.error is not None:
+            raise as_ours(answer.error, f"tell the group's offset of {answer.topic}")
+    return {(tp.topic, tp.partition): tp.offset for tp in answers if tp.offset >= 0}
+
+
+def _ask_committed(
+    consumer: Consumer, log: ClientLog, wanted: list[TopicPartition], timeout_seconds: float
+) -> list[TopicPartition]:
+    """On the first start of all the coordinator needs a moment to exist: that is waited for."""
+    tries_left = _COORDINATOR_TRIES
+    while True:
+        try:
+            return consumer.committed(wanted, timeout=timeout_seconds)
+        except KafkaException as error:
+            tries_left -= 1
+            if meaning(error.args[0]) is not Meaning.PASSING or tries_left == 0:
+                reason = log.reason_of(error.args[0])
+                raise as_ours(reason, "tell the group's offsets") from error
+        time.sleep(_COORDINATOR_PAUSE_SECONDS)
+
+
 class GroupMember:
     """One consumer. Used by the Kafka source, on the engine's thread; callbacks run in `consume`.
 
@@ -91,34 +126,8 @@ class GroupMember:
             self._log.commit_failed(str(error))
 
     def committed(self, places: Collection[Place], timeout_seconds: float) -> dict[Place, int]:
-        """What the group has committed; places without are left out.
-
-        Asked by the consumer: the admin client's request ends the whole process by a segmentation
-        fault while the group has no coordinator yet, so on the first start of all
-        (confluent-kafka-javascript #374).
-        """
-        if not places:
-            return {}
-        wanted = [TopicPartition(topic, partition) for topic, partition in places]
-        answers = self._ask_committed(wanted, timeout_seconds)
-        for answer in answers:
-            if answer.error is not None:
-                raise as_ours(answer.error, f"tell the group's offset of {answer.topic}")
-        return {(tp.topic, tp.partition): tp.offset for tp in answers if tp.offset >= 0}
-
-    def _ask_committed(
-        self, wanted: list[TopicPartition], timeout_seconds: float
-    ) -> list[TopicPartition]:
-        """On the first start of all the coordinator needs a moment to exist: that is waited for."""
-        tries_left = _COORDINATOR_TRIES
-        while True:
-            try:
-                return self._consumer.committed(wanted, timeout=timeout_seconds)
-            except KafkaException as error:
-                tries_left -= 1
-                if meaning(error.args[0]) is not Meaning.PASSING or tries_left == 0:
-                    raise self._ours(error, "tell the group's offsets") from error
-            time.sleep(_COORDINATOR_PAUSE_SECONDS)
+        """What the group has committed; places without are left out."""
+        return committed_by_group(self._consumer, self._log, places, timeout_seconds)
 
     def _ours(self, error: KafkaException, doing: str) -> StreamProcessorError:
         return as_ours(self._log.reason_of(error.args[0]), doing)

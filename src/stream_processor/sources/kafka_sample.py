@@ -16,9 +16,10 @@ from stream_processor.errors import BrokerUnavailable, TopicMissing
 from stream_processor.ports import Clock, Observer, Partition, StartAt
 from stream_processor.sources.kafka_batch import FETCH_ROWS_MAX, OpenBatch
 from stream_processor.sources.kafka_errors import as_ours
+from stream_processor.sources.kafka_group import committed_by_group
 from stream_processor.sources.kafka_log import ClientLog
 from stream_processor.sources.kafka_settings import KafkaSettings, consumer_properties
-from stream_processor.sources.kafka_topics import Described, KafkaTopics
+from stream_processor.sources.kafka_topics import Described, KafkaTopics, Place
 from stream_processor.sources.limits import BatchLimits
 
 _POLL_SECONDS = 0.5
@@ -52,24 +53,18 @@ class KafkaSample:
 
     def committed(self) -> int:
         """For how many partitions the consumer group has offsets: whether we may read them."""
-        places = self._places()
         with closing(self._consumer()) as consumer:
-            try:
-                found = consumer.committed(places, timeout=self._settings.request_seconds)
-            except KafkaException as error:
-                reason = self._log.reason_of(error.args[0])
-                raise as_ours(reason, "tell the group's offsets") from error
-        for each in found:
-            if each.error is not None:
-                raise as_ours(each.error, "tell the group's offsets")
-        return sum(1 for each in found if each.offset >= 0)
+            found = committed_by_group(
+                consumer, self._log, self._places(), self._settings.request_seconds
+            )
+        return len(found)
 
     def newest(self, records_max: int) -> pa.RecordBatch:
         """At most so many of the newest events, shared out over the partitions; shaped as RAW.
 
         Fewer where the topics hold fewer, or where transaction markers and compaction left holes.
         """
-        marks = self._topics.watermarks([(each.topic, each.partition) for each in self._places()])
+        marks = self._topics.watermarks(self._places())
         described = self._topics.describe({topic for topic, _ in marks})
         filled = {place: at for place, at in marks.items() if at[1] > at[0]}
         share = -(-records_max // max(1, len(filled)))
@@ -108,9 +103,9 @@ class KafkaSample:
                     "Kafka sends no events", hint="check that the brokers run and answer"
                 )
 
-    def _places(self) -> list[TopicPartition]:
+    def _places(self) -> list[Place]:
         return [
-            TopicPartition(name, number)
+            (name, number)
             for name, topic in self.topics().items()
             for number in range(topic.partitions)
         ]
