@@ -215,7 +215,7 @@ def damaged(draw: st.DrawFn, text: str) -> bytes:
     return bytes(data)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.binary(max_size=200), st.booleans())
 def test_any_bytes_are_a_pipeline_or_a_report(data: bytes, is_schema: bool) -> None:  # noqa: FBT001 - drawn
     """A file that is no YAML at all must be refused like a typing error: with a place."""
@@ -224,14 +224,14 @@ def test_any_bytes_are_a_pipeline_or_a_report(data: bytes, is_schema: bool) -> N
     load(files, {})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(damaged(PIPELINE), damaged(SCHEMA))
 def test_damaged_files_are_refused_with_places(pipeline: bytes, schema: bytes) -> None:
     """Most bad files are good ones with a slip."""
     load({"pipeline.yaml": pipeline, "schema.yaml": schema}, {})
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(mutated(WHOLE))
 def test_any_structure_in_a_pipeline_file_is_read_or_refused(pipeline: bytes) -> None:
     """Any value of any type in any place, references included, costs a report and no crash."""
@@ -241,7 +241,7 @@ def test_any_structure_in_a_pipeline_file_is_read_or_refused(pipeline: bytes) ->
         render(loaded.warnings)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(mutated({"version": 1, "name": "orders", "fields": [FIELD, {"name": "x", "type": "int"}]}))
 def test_any_structure_in_a_schema_file_is_read_or_refused(schema: bytes) -> None:
     """The schema file is written by people who know the events, not YAML."""
@@ -251,7 +251,7 @@ def test_any_structure_in_a_schema_file_is_read_or_refused(schema: bytes) -> Non
 KEYS = st.sampled_from([".".join(p) for p in paths_of(WHOLE) if all(isinstance(k, str) for k in p)])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.dictionaries(KEYS | st.text(max_size=10), st.text(max_size=20) | st.sampled_from(REFERENCES))
 )
