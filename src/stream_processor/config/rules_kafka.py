@@ -18,7 +18,9 @@ _OURS = "the promise of exactly once depends on it, so the product sets it"
 _OWN_KEY = "set {} instead, so that there is one place for it"
 REFUSED_PROPERTIES: Mapping[str, str] = {
     "enable.auto.commit": _OURS,
+    "auto.commit.enable": _OURS,
     "enable.auto.offset.store": _OURS,
+    "offset.store.method": _OURS,
     "auto.offset.reset": _OURS,
     "isolation.level": _OURS,
     "enable.partition.eof": _OURS,
@@ -26,6 +28,7 @@ REFUSED_PROPERTIES: Mapping[str, str] = {
     "partition.assignment.strategy": _OURS,
     "group.protocol": _OURS,
     "allow.auto.create.topics": _OURS,
+    "default.topic.config": "it takes a table, not text; its settings can be set directly",
     "topic.blacklist": "leave the topic out of topics or topics_regex instead",
     "group.id": _OWN_KEY.format("group_id"),
     "bootstrap.servers": _OWN_KEY.format("bootstrap_servers"),
