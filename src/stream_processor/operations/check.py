@@ -75,14 +75,14 @@ def probes(pipeline: Pipeline, schema_file: SchemaFile) -> Iterator[Probe]:
     Called by `check --connect`, which shows each as it comes. The proof of the store makes and
     removes keys of its own; nothing else is written, and no group is joined.
     """
-    kafka = sample_reader(pipeline)
 
     def topics() -> str:
-        found = kafka.topics().items()
+        found = sample_reader(pipeline).topics().items()
         return ", ".join(f"topic {name}: {topic.partitions} partitions" for name, topic in found)
 
     def group() -> str:
-        return f"group {pipeline.group_id}: offsets of {kafka.committed()} partitions"
+        known = sample_reader(pipeline).committed()
+        return f"group {pipeline.group_id}: offsets of {known} partitions"
 
     kafka_works = _probe("kafka", topics)
     yield kafka_works

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum, auto
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
 from stream_processor.errors import (
     BrokerUnavailable,
@@ -100,3 +102,18 @@ def as_ours(error: KafkaError, doing: str) -> Unavailable | ConfigurationError:
         f"Kafka failed to {doing} ({detail(error)})",
         hint="check source.kafka.bootstrap_servers and that the brokers run",
     )
+
+
+@contextmanager
+def settings_refused() -> Iterator[None]:
+    """Around the making of a client: it judges names and values of its settings, and reads files.
+
+    Raises `ConfigurationError` with the client's own words, which name the setting.
+    """
+    try:
+        yield
+    except KafkaException as error:
+        raise ConfigurationError(
+            f"the Kafka client refuses its settings ({detail(error.args[0])})",
+            hint="correct source.kafka.properties or source.kafka.security",
+        ) from error

@@ -15,7 +15,13 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from stream_processor.errors import StreamProcessorError
 from stream_processor.ports import Offsets
-from stream_processor.sources.kafka_errors import Meaning, as_ours, detail, meaning
+from stream_processor.sources.kafka_errors import (
+    Meaning,
+    as_ours,
+    detail,
+    meaning,
+    settings_refused,
+)
 from stream_processor.sources.kafka_log import ClientLog
 from stream_processor.sources.kafka_settings import KafkaSettings, consumer_properties
 from stream_processor.sources.kafka_topics import Place
@@ -78,7 +84,8 @@ class GroupMember:
             "error_cb": log.client_error,
             "on_commit": self._committed,
         }
-        self._consumer = Consumer(properties, logger=log)
+        with settings_refused():
+            self._consumer = Consumer(properties, logger=log)
         self._consumer.subscribe(
             settings.subscription,
             on_assign=self._assigned,

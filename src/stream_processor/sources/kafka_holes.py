@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from stream_processor.errors import BrokerUnavailable, TopicMissing
 from stream_processor.ports import Clock, Observer, Partition
-from stream_processor.sources.kafka_errors import Meaning, as_ours, meaning
+from stream_processor.sources.kafka_errors import Meaning, as_ours, meaning, settings_refused
 from stream_processor.sources.kafka_log import ClientLog
 from stream_processor.sources.kafka_settings import KafkaSettings, consumer_properties
 from stream_processor.sources.kafka_topics import Described, KafkaTopics, bare_id
@@ -73,7 +73,8 @@ class KafkaHoles:
             **consumer_properties(self._settings),
             "error_cb": self._log.client_error,
         }
-        consumer = Consumer(properties, logger=self._log)
+        with settings_refused():
+            consumer = Consumer(properties, logger=self._log)
         with closing(consumer):
             for span in _spans(ranges):
                 begin, end = span[0][0], span[-1][1]

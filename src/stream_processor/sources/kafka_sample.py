@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from stream_processor.errors import BrokerUnavailable, TopicMissing
 from stream_processor.ports import Clock, Observer, Partition, StartAt
 from stream_processor.sources.kafka_batch import FETCH_ROWS_MAX, OpenBatch
-from stream_processor.sources.kafka_errors import as_ours
+from stream_processor.sources.kafka_errors import as_ours, settings_refused
 from stream_processor.sources.kafka_group import committed_by_group
 from stream_processor.sources.kafka_log import ClientLog
 from stream_processor.sources.kafka_settings import KafkaSettings, consumer_properties
@@ -125,4 +125,5 @@ class KafkaSample:
             "error_cb": self._log.client_error,
         }
         properties.pop("group.instance.id", None)
-        return Consumer(properties, logger=self._log)
+        with settings_refused():
+            return Consumer(properties, logger=self._log)

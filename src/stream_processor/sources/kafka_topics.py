@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from stream_processor.errors import BrokerUnavailable, Rebalanced
 from stream_processor.ports import Partition
-from stream_processor.sources.kafka_errors import as_ours
+from stream_processor.sources.kafka_errors import as_ours, settings_refused
 from stream_processor.sources.kafka_log import ClientLog
 from stream_processor.sources.kafka_settings import KafkaSettings, admin_properties
 
@@ -40,7 +40,8 @@ class KafkaTopics:
         self._settings = settings
         self._log = log
         properties: dict[str, Any] = {**admin_properties(settings), "error_cb": log.client_error}
-        self._admin = AdminClient(properties, logger=log)
+        with settings_refused():
+            self._admin = AdminClient(properties, logger=log)
 
     def describe(self, topics: Collection[str]) -> dict[str, Described]:
         """Ids and partition counts. Raises `TopicMissing` when one of them does not exist."""
