@@ -102,7 +102,7 @@ def _prove(stage: Stage, landed: Landed) -> str:
 
 def _report(stage: Stage, error: Exception, seed: int) -> None:
     """What was found, and the last words of every worker, with where its threads stand."""
-    workers = [*stage.workers, *(worker for _, worker in stage.leaving)]
+    workers = stage.everyone()
     for worker in workers:
         if worker.process.poll() is None:
             worker.process.send_signal(signal.SIGCONT)

@@ -51,6 +51,15 @@ class Worker:
         return f"{self.name} (pid {self.process.pid})"
 
 
+@dataclass(frozen=True)
+class Leaving:
+    """A worker that was sent SIGTERM: until when it may take, and which exit codes are right."""
+
+    worker: Worker
+    deadline: float
+    codes: frozenset[int]
+
+
 @dataclass
 class Stage:
     """Everything that the actions act upon. Used by one thread, which also started the servers."""
@@ -64,7 +73,7 @@ class Stage:
     bucket: str
     producer: SteadyProducer
     workers: list[Worker] = field(default_factory=list)
-    leaving: list[tuple[float, Worker]] = field(default_factory=list)
+    leaving: list[Leaving] = field(default_factory=list)
     kafka_up: bool = True
     minio_up: bool = True
     _agenda: list[tuple[float, int, str, Callable[[], None]]] = field(default_factory=list)
@@ -153,22 +162,24 @@ class Stage:
     def dismiss(self, worker: Worker) -> None:
         """SIGTERM; it must end by itself, with exit code 0."""
         self.workers.remove(worker)
+        # Before its first word it may not have got so far that it handles signals.
+        codes = frozenset({0} if worker.job.log() else {0, -signal.SIGTERM})
         worker.process.send_signal(signal.SIGTERM)
-        self.leaving.append((time.monotonic() + LEAVE_SECONDS_MAX, worker))
+        self.leaving.append(Leaving(worker, time.monotonic() + LEAVE_SECONDS_MAX, codes))
 
     def look(self) -> None:
         """Raise `Finding` for a worker that ended, or that does not end, against the rules."""
         for worker in self.workers:
             if (code := worker.process.poll()) is not None:
                 raise Finding(f"{worker.label} ended by itself: exit code {code}")
-        for deadline, worker in list(self.leaving):
-            code = worker.process.poll()
-            if code is None and time.monotonic() > deadline:
-                raise Finding(f"{worker.label} did not end {LEAVE_SECONDS_MAX} s after SIGTERM")
+        for each in list(self.leaving):
+            code, label = each.worker.process.poll(), each.worker.label
+            if code is None and time.monotonic() > each.deadline:
+                raise Finding(f"{label} did not end {LEAVE_SECONDS_MAX} s after SIGTERM")
+            if code is not None and code not in each.codes:
+                raise Finding(f"{label} ended with exit code {code} after SIGTERM")
             if code is not None:
-                self.leaving.remove((deadline, worker))
-                if code != 0:
-                    raise Finding(f"{worker.label} ended with exit code {code} after SIGTERM")
+                self.leaving.remove(each)
 
     # -- the end --------------------------------------------------------------------------------
 
@@ -206,9 +217,13 @@ class Stage:
         while self.leaving:
             self.pass_time(0.1)
 
+    def everyone(self) -> list[Worker]:
+        """All that run, those included that were told to end."""
+        return [*self.workers, *(each.worker for each in self.leaving)]
+
     def end_everyone(self) -> None:
         """At any end, also a bad one: no worker stays, stopped ones included."""
-        for worker in [*self.workers, *(worker for _, worker in self.leaving)]:
+        for worker in self.everyone():
             worker.process.kill()
             worker.process.wait()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -75,6 +76,7 @@ def run_command(arguments: Sequence[str]) -> int:
     Called by `main`, and by tests. Never raises.
     """
     prepare_streams()
+    _hush_libraries()
     session = Session()
     try:
         code = get_command(app).main(
@@ -88,3 +90,9 @@ def run_command(arguments: Sequence[str]) -> int:
     except BaseException as error:  # noqa: BLE001 - the last line of defence against stack traces
         return told(error, session)
     return int(code or 0)
+
+
+def _hush_libraries() -> None:
+    """Below `info` the Delta library prints rows and store settings past our log, unmasked."""
+    if os.environ.get("RUST_LOG", "off").lower() not in {"off", "error", "warn", "info"}:
+        os.environ["RUST_LOG"] = "info"
