@@ -18,6 +18,7 @@ from stream_processor.processor.rejection import PROBLEMS_MAX, Problem, Rejectio
 from stream_processor.processor.syntax import fault
 from stream_processor.schema.convert import converter
 from stream_processor.schema.event import EventField
+from stream_processor.schema.instants import in_words
 from stream_processor.schema.values import Failure, Value
 
 _TEXT_MAX = 200
@@ -104,19 +105,20 @@ def judge_of(plan: Plan) -> Judge:
 def _check(field: EventField) -> Check:
     """enum, pattern, minimum, maximum, in this order; for values that break one of them."""
     rules: list[tuple[Callable[[Value], bool], tuple[str, str]]] = []
+    kind = field.type.kind
     if field.enum is not None:
         allowed = frozenset(field.enum)
-        listed = f"one of {', '.join(map(str, field.enum))}"[:_TEXT_MAX]
+        listed = f"one of {', '.join(in_words(value, kind) for value in field.enum)}"[:_TEXT_MAX]
         rules.append((lambda value: value not in allowed, ("field.enum", listed)))
     if field.pattern is not None:
         described = f"text that matches {field.pattern}"[:_TEXT_MAX]
         # A string has no minimum: a failing one that the enum allows can only break the pattern.
         rules.append((lambda _value: True, ("field.pattern", described)))
     if (low := field.minimum) is not None:
-        least = ("field.range", f"at least {low!s}")
+        least = ("field.range", f"at least {in_words(low, kind)}")
         rules.append((lambda value: value < low, least))  # type: ignore[operator]  # one type
     if (high := field.maximum) is not None:
-        most = ("field.range", f"at most {high!s}")
+        most = ("field.range", f"at most {in_words(high, kind)}")
         rules.append((lambda value: value > high, most))  # type: ignore[operator]  # one type
 
     def check(value: Value) -> tuple[str, str] | None:

@@ -85,7 +85,9 @@ def _place(value: bytes, library_message: str) -> tuple[int, str]:
     """The byte where the text stops being JSON, and what is wrong there in our words."""
     found = _BYTE.search(library_message)
     if found:
-        return min(int(found[1]), len(value)), "unexpected text"
+        # Of text behind the end the library names the byte after the first one.
+        place = int(found[1]) - ("trailing characters" in library_message)
+        return min(place, len(value)), "unexpected text"
     # The library calls two things truncated: a lone surrogate escape, and a text that just ends.
     lone = _LONE_SURROGATE.search(value.replace(b"\\\\", b"__"))
     if lone:

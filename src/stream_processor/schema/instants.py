@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from stream_processor.schema import numbers
-from stream_processor.schema.values import Failure
+from stream_processor.schema.values import Failure, Value
 
 EPOCH_MICROSECONDS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 """Microseconds in one unit of each epoch format."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_MICROSECONDS = 86_400_000_000
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _FIRST = int(datetime(1, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
@@ -92,3 +93,12 @@ def _days(year: int, month: int, day_of_month: int) -> int | None:
         return date(year, month, day_of_month).toordinal() - _EPOCH_ORDINAL
     except ValueError:
         return None
+
+
+def in_words(value: Value, kind: str) -> str:
+    """A value of a column as its schema file would spell it; for the texts of dead letters."""
+    if kind == "date" and isinstance(value, int):
+        return (date(1970, 1, 1) + timedelta(days=value)).isoformat()
+    if kind == "timestamp" and isinstance(value, int):
+        return (_EPOCH + timedelta(microseconds=value)).isoformat().replace("+00:00", "Z")
+    return str(value).lower() if isinstance(value, bool) else str(value)
