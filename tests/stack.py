@@ -102,8 +102,13 @@ class OwnServers:
         self, *, data_dir: Path | None = None, port: int | None = None, **settings: str
     ) -> RunningKafka:
         """A Kafka of one's own; with `data_dir` and `port` of a stopped one, that one again."""
-        # By default a killed broker is waited for 9 seconds before it may come back.
-        quick = {"broker.session.timeout.ms": "3000", "broker.heartbeat.interval.ms": "500"}
+        quick = {
+            # By default a killed broker is waited for 9 seconds before it may come back.
+            "broker.session.timeout.ms": "3000",
+            "broker.heartbeat.interval.ms": "500",
+            # By default 128 MiB, half of our heap: a recovering broker then runs out of it.
+            "log.cleaner.dedupe.buffer.size": "4194304",
+        }
         dotted = {name.replace("_", "."): value for name, value in settings.items()}
         kafka = start_kafka(
             data_dir or self._folder / f"kafka-{uuid.uuid4().hex[:6]}",
