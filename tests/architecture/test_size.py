@@ -30,7 +30,9 @@ def test_a_module_can_be_read_in_one_go(path: Path) -> None:
     for function in functions(path):
         lines = (function.end_lineno or 0) - function.lineno + 1
         assert lines <= FUNCTION_LINES_MAX, f"{function.name}: {lines} lines"
-        arguments = [a for a in (*function.args.posonlyargs, *function.args.args) if a.arg != "self"]
+        arguments = [
+            a for a in (*function.args.posonlyargs, *function.args.args) if a.arg != "self"
+        ]
         assert len(arguments) <= PARAMETERS_MAX, function.name
 
 
