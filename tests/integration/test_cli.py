@@ -85,7 +85,9 @@ def send(servers: str, topic: str, values: list[bytes | None]) -> None:
     assert producer.flush(30) == 0
 
 
-GOOD = [json.dumps({"id": n, "amount": "1.50", NASTY: NASTY}).encode() for n in range(40)]
+GOOD: list[bytes | None] = [
+    json.dumps({"id": n, "amount": "1.50", NASTY: NASTY}).encode() for n in range(40)
+]
 BAD: list[bytes | None] = [
     NASTY.encode(),
     json.dumps({"id": NASTY, "amount": "1"}).encode(),
