@@ -41,7 +41,7 @@ bench: dev-venv ## Measure, and store the figures in benchmarks/results
 	@$(BIN)/python benchmarks/run.py
 
 chaos: dev-venv ## Random kills and outages for SECONDS=120, then the proof; prints its seed
-	@$(BIN)/python -m tests.chaos.run --seconds $(SECONDS)
+	@$(BIN)/python -m tests.chaos.run --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 clean: down ## Remove .venv, the local stack's data and caches of tools (not ./lakehouse)
 	@rm -rf .venv .venv.lock .stack build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
