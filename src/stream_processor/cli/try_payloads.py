@@ -53,8 +53,9 @@ def try_payloads(
     plan = _plan(schema, pipeline, overrides(set_))
     with _opened(file) as stream:
         events = envelope_events(stream) if input_ == "envelope" else raw_events(stream)
-        for verdict in verdicts(events, plan, SystemClock()):
-            say(json_text(verdict))
+        for answers in verdicts(events, plan, SystemClock()):
+            if answers:
+                say("\n".join(map(json_text, answers)))  # one write: a file may be large
 
 
 def _plan(schema: Path | None, pipeline: Path | None, changes: Mapping[str, str]) -> Plan:

@@ -87,16 +87,19 @@ def envelope_events(stream: BinaryIO) -> Iterator[list[Event]]:
         yield opened
 
 
-def verdicts(events: Iterator[list[Event]], plan: Plan, clock: Clock) -> Iterator[dict[str, Any]]:
+def verdicts(
+    events: Iterator[list[Event]], plan: Plan, clock: Clock
+) -> Iterator[list[dict[str, Any]]]:
     """`{"row": ...}`, `{"dead_letter": ...}` or `{"skipped": ...}` for each event, in order.
 
-    Called by `try`. Binary is base64, a decimal its text, a timestamp RFC 3339 in UTC.
+    As many at once as events came at once. Called by `try`. Binary is base64, a decimal its text,
+    a timestamp RFC 3339 in UTC.
     """
     offset = 0
     for some in events:
         done = process(_raw(some, offset), plan, Stamp.at(clock.now()))
         offset += len(some)
-        yield from _in_order(done)
+        yield _in_order(done)
 
 
 def _lines(stream: BinaryIO) -> Iterator[tuple[int, list[bytes]]]:
@@ -184,7 +187,7 @@ def _header(name: str, value: bytes | None) -> dict[str, Any]:
     return {"name": name, "value": value}
 
 
-def _in_order(done: Processed) -> Iterator[dict[str, Any]]:
+def _in_order(done: Processed) -> list[dict[str, Any]]:
     found: dict[int, dict[str, Any]] = {}
     for row in done.valid.to_pylist():
         found[row[records.KAFKA_OFFSET]] = {"row": plain(row)}
@@ -192,8 +195,7 @@ def _in_order(done: Processed) -> Iterator[dict[str, Any]]:
         found[letter["offset"]] = {"dead_letter": plain(letter)}
     for skipped in done.skipped.to_pylist():
         found[skipped["offset"]] = {"skipped": {"reason": skipped["reason"]}}
-    for offset in sorted(found):
-        yield found[offset]
+    return [found[offset] for offset in sorted(found)]
 
 
 def plain(value: Any) -> Any:
