@@ -45,9 +45,8 @@ _REVOKE_WAIT_SECONDS_MAX = 45.0  # below the group's session and poll limits
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """One batch, processed and accounted for, before any effect."""
+    """One batch, processed and accounted for, before any effect; the raw events are let go."""
 
-    batch: Batch
     valid: pa.RecordBatch
     dead: pa.RecordBatch
     next_offsets: Offsets
@@ -57,7 +56,7 @@ def prepare(batch: Batch, plan: Plan, stamp: Stamp) -> Prepared:
     """Everything before an effect: pure. The law of conservation is checked here."""
     processed = process(batch.records, plan, stamp)
     advances = account(batch, processed.valid, processed.dead, processed.skipped)
-    return Prepared(batch, processed.valid, processed.dead, advances)
+    return Prepared(processed.valid, processed.dead, advances)
 
 
 def settle(prepared: Prepared, dead_letters: DeadLetterSink, sink: Sink, source: Source) -> Offsets:
@@ -148,27 +147,31 @@ class Engine:
     def _stream(self) -> None:
         """LOOP: prepare(n+1) while settle(n) is in flight; ends by an exception or when done."""
         while not self._done():
-            self._name_stuck()
-            with self._timed("poll"):
-                batch = self.parts.source.poll()
-            self._standings.polled(batch)
-            self._report()
-            if self._moves(batch):
-                with self._timed("process"):
-                    stamp = Stamp.at(self.clock.now())
-                    prepared = prepare(batch, self.parts.plan, stamp)
-                self._await_in_flight()
-                settled = self._writer.submit(
-                    settle, prepared, self.parts.dead_letters, self.parts.sink, self.parts.source
-                )
-                self._in_flight = (settled, prepared)
-            elif self._in_flight is not None and self._in_flight[0].done():
-                self._await_in_flight()
-            if self.goal.may_be_met(batch):
-                self._await_in_flight()
+            self._step()
         if self.stop.is_set():
             self.observer.state("draining")
         self._await_in_flight()
+
+    def _step(self) -> None:
+        """Poll and prepare one batch, hand it to the writer. A function of its own, since what a
+        local name still held would stay in memory while the next batch is filled."""
+        self._name_stuck()
+        with self._timed("poll"):
+            batch = self.parts.source.poll()
+        self._standings.polled(batch)
+        self._report()
+        if self._moves(batch):
+            with self._timed("process"):
+                prepared = prepare(batch, self.parts.plan, Stamp.at(self.clock.now()))
+            self._await_in_flight()
+            settled = self._writer.submit(
+                settle, prepared, self.parts.dead_letters, self.parts.sink, self.parts.source
+            )
+            self._in_flight = (settled, prepared)
+        elif self._in_flight is not None and self._in_flight[0].done():
+            self._await_in_flight()
+        if self.goal.may_be_met(batch):
+            self._await_in_flight()
 
     def _await_in_flight(self) -> None:
         """Wait for the commit in flight, serving the group; raise what it raised."""

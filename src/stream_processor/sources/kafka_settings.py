@@ -27,9 +27,9 @@ _FIXED = {
 class KafkaSettings:
     """Made by the composition root from the pipeline file.
 
-    `memory_bytes` bounds what librdkafka may hold for us: half of it fetched events that wait, and
-    all of it for the one batch that is being unpacked. `contact_seconds` is how long Kafka may be
-    silent before it counts as away. `accept_gap` is a person's decision on the command line.
+    `memory_bytes` bounds what librdkafka may hold for us: a quarter of it fetched events that wait,
+    and all of it for the one batch that is being unpacked. `contact_seconds` is how long Kafka may
+    be silent before it counts as away. `accept_gap` is a person's decision on the command line.
     """
 
     kafka: KafkaConfig
@@ -66,12 +66,14 @@ def consumer_properties(settings: KafkaSettings) -> dict[str, str]:
     """The consumer's properties; sizes follow from the memory budget, raw properties win."""
     fetch_max = max(_MIB, min(50 * _MIB, settings.memory_bytes // 4))
     sizes = {
+        # Half of the half that is ours: for events of a few hundred bytes the client needs as much
+        # again for its own bookkeeping, which it does not count.
         "queued.max.messages.kbytes": str(
-            max(1024, min(64 * _MIB, settings.memory_bytes // 2) // 1024)
+            max(1024, min(64 * _MIB, settings.memory_bytes // 4) // 1024)
         ),
         "fetch.max.bytes": str(fetch_max),
         "message.max.bytes": str(min(fetch_max, _MIB)),
-        "max.partition.fetch.bytes": str(min(fetch_max, _MIB)),
+        "max.partition.fetch.bytes": str(min(fetch_max, _MIB // 2)),
         # Only a bound, nothing is allocated for it: a batch that unpacks to more than this can
         # never be read (librdkafka #5260), so it is as large as the budget from the start.
         "receive.message.max.bytes": str(
