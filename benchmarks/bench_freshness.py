@@ -28,7 +28,7 @@ from world import SCHEMA, World
 
 PARTITIONS = 8
 COMMIT_EVERY = "600ms"
-WARM_UP_SECONDS = 5.0
+WARM_UP_SECONDS_MAX = 5.0
 POLL_SECONDS = 0.1
 
 
@@ -81,8 +81,9 @@ def read(options: dict[str, str], uri: str, seconds: float) -> dict[str, Any]:
     """The outside reader; runs in a process of its own."""
     table = _opened(uri, options)
     known = set(table.file_uris())
+    warm_up = min(seconds, WARM_UP_SECONDS_MAX)
     ages, versions, began = [], 0, time.monotonic()
-    while time.monotonic() - began < WARM_UP_SECONDS + seconds:
+    while time.monotonic() - began < warm_up + seconds:
         time.sleep(POLL_SECONDS)
         table.update_incremental()
         files = set(table.file_uris()) - known
@@ -91,7 +92,7 @@ def read(options: dict[str, str], uri: str, seconds: float) -> dict[str, Any]:
         stamps = _stamps(table, files)
         now = time.time()
         known |= files
-        if time.monotonic() - began >= WARM_UP_SECONDS:
+        if time.monotonic() - began >= warm_up:
             versions += 1
             ages.append(now - stamps)
     found = np.concatenate(ages)

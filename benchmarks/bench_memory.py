@@ -20,6 +20,7 @@ from world import SCHEMA, World, filled_topic
 
 PARTITIONS = 8
 MIB = 2**20
+SAMPLES_MIN = 10
 
 
 def measure(world: World, seconds: float, backlog: int) -> dict[str, Any]:
@@ -60,8 +61,10 @@ def _steady(world: World, seconds: float) -> dict[str, Any]:
     }
 
 
-def _slope(samples: list[tuple[float, int]]) -> float:
-    """Of the line through them all, in MiB a minute."""
+def _slope(samples: list[tuple[float, int]]) -> float | None:
+    """Of the line through them all, in MiB a minute; None for a handful of samples."""
+    if len(samples) < SAMPLES_MIN:
+        return None
     seconds, sizes = np.array(samples, dtype=np.float64).T
     slope = np.polyfit(seconds - seconds[0], sizes, 1)[0]
     return round(float(slope) * 60 / MIB, 2)
