@@ -9,7 +9,8 @@ import sys
 import time
 from collections.abc import Callable
 
-from tests.chaos.stage import SESSION_SECONDS, WORKERS_MAX, WORKERS_MIN, Stage, Worker
+from tests.chaos.stage import SESSION_SECONDS, WORKERS_MAX, WORKERS_MIN, Stage
+from tests.chaos.worker import Worker
 from tests.faults.modes import Fault
 
 COMMIT = r"/orders(__dlq)?/_delta_log/[0-9]+\.json"
@@ -58,13 +59,7 @@ def suspend_worker(stage: Stage) -> None:
     stage.say(f"SIGSTOP {worker.label} for {seconds:.1f} s")
     worker.process.send_signal(signal.SIGSTOP)
     worker.suspended = True
-
-    def wake() -> None:
-        worker.suspended = False
-        if worker.process.poll() is None:
-            worker.process.send_signal(signal.SIGCONT)
-
-    stage.later(seconds, f"SIGCONT {worker.label}", wake)
+    stage.later(seconds, f"SIGCONT {worker.label}", worker.wake)
 
 
 def add_worker(stage: Stage) -> None:

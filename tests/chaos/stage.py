@@ -6,7 +6,6 @@ import heapq
 import itertools
 import random
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,6 +19,7 @@ from deltalake.exceptions import TableNotFoundError
 from stream_processor.operations.local_stack import RunningKafka, RunningMinio
 from stream_processor.sources.kafka_admin import create_topic
 from tests.chaos.producer import SteadyProducer, ends
+from tests.chaos.worker import Leaving, Worker, fate
 from tests.crash.world import NEW_SCHEMA, OLD_SCHEMA, Job, pipeline_dict, storage_dict
 from tests.faults.s3_proxy import S3FaultProxy
 from tests.stack import OwnServers, minio_of
@@ -34,30 +34,6 @@ WORKERS_MIN, WORKERS_MAX = 1, 3
 
 class Finding(AssertionError):
     """Something that must not be, seen while the run goes on."""
-
-
-@dataclass
-class Worker:
-    """One process of the pipeline, and what was done to it."""
-
-    name: str
-    job: Job
-    process: subprocess.Popen[bytes]
-    suspended: bool = False
-
-    @property
-    def label(self) -> str:
-        """For the report."""
-        return f"{self.name} (pid {self.process.pid})"
-
-
-@dataclass(frozen=True)
-class Leaving:
-    """A worker that was sent SIGTERM: until when it may take, and which exit codes are right."""
-
-    worker: Worker
-    deadline: float
-    codes: frozenset[int]
 
 
 @dataclass
@@ -76,6 +52,7 @@ class Stage:
     leaving: list[Leaving] = field(default_factory=list)
     kafka_up: bool = True
     minio_up: bool = True
+    healed: bool = False
     _agenda: list[tuple[float, int, str, Callable[[], None]]] = field(default_factory=list)
     _serial: Iterator[int] = field(default_factory=itertools.count)
     _began: float = field(default_factory=time.monotonic)
@@ -102,6 +79,7 @@ class Stage:
     def heal(self) -> None:
         """Do now whatever was planned for later, and let the proxy behave."""
         self.say("heal: everything runs again")
+        self.healed = True
         while self._agenda:
             self._do_next()
         self.proxy.clear()
@@ -147,7 +125,7 @@ class Stage:
         name = f"worker-{next(self._serial)}"
         rules = self.dice.choice([OLD_SCHEMA, NEW_SCHEMA])
         job = Job(self.folder, pipeline, schema=rules, until_latest=False, name=name)
-        return job.with_(commit=commit)
+        return job.with_(commit=commit, kill=None if self.healed else fate(self.dice))
 
     def start_worker(self) -> None:
         """One more process of the group."""
@@ -157,29 +135,54 @@ class Stage:
         self.workers.append(worker)
         rules = "new" if job.schema is NEW_SCHEMA else "old"
         limits = f"every {commit['every']}, {commit['max_records']} records"
-        self.say(f"  {worker.label} starts: {limits}, {rules} schema")
+        own = worker.fate
+        end = f", {own['signal']} at its {own['count']}. {own['step']}" if own else ""
+        self.say(f"  {worker.label} starts: {limits}, {rules} schema{end}")
 
     def dismiss(self, worker: Worker) -> None:
         """SIGTERM; it must end by itself, with exit code 0."""
         self.workers.remove(worker)
-        # Before its first word it may not have got so far that it handles signals.
-        codes = frozenset({0} if worker.job.log() else {0, -signal.SIGTERM})
+        codes = {0}
+        if not worker.job.log():  # it may not have got so far that it handles signals
+            codes.add(-signal.SIGTERM)
+        if worker.fate:
+            codes.add(-signal.SIGKILL)
         worker.process.send_signal(signal.SIGTERM)
-        self.leaving.append(Leaving(worker, time.monotonic() + LEAVE_SECONDS_MAX, codes))
+        deadline = time.monotonic() + LEAVE_SECONDS_MAX
+        self.leaving.append(Leaving(worker, deadline, frozenset(codes)))
 
     def look(self) -> None:
         """Raise `Finding` for a worker that ended, or that does not end, against the rules."""
-        for worker in self.workers:
-            if (code := worker.process.poll()) is not None:
+        for worker in list(self.workers):
+            code = worker.process.poll()
+            if code == -signal.SIGKILL and worker.fate:
+                self.say(f"{worker.label} died at {worker.fate['step']}; replaced at once")
+                self.workers.remove(worker)
+                self.start_worker()
+            elif code is not None:
                 raise Finding(f"{worker.label} ended by itself: exit code {code}")
+            elif not worker.suspended and worker.is_stopped():
+                self._asleep(worker)
         for each in list(self.leaving):
-            code, label = each.worker.process.poll(), each.worker.label
-            if code is None and time.monotonic() > each.deadline:
-                raise Finding(f"{label} did not end {LEAVE_SECONDS_MAX} s after SIGTERM")
-            if code is not None and code not in each.codes:
-                raise Finding(f"{label} ended with exit code {code} after SIGTERM")
-            if code is not None:
-                self.leaving.remove(each)
+            self._look_at_leaving(each)
+
+    def _asleep(self, worker: Worker) -> None:
+        worker.suspended = True
+        seconds = SESSION_SECONDS + self.dice.uniform(1.0, 6.0)
+        step = worker.fate["step"] if worker.fate else "?"
+        self.say(f"{worker.label} stopped itself at {step} for {seconds:.1f} s")
+        self.later(seconds, f"SIGCONT {worker.label}", worker.wake)
+
+    def _look_at_leaving(self, each: Leaving) -> None:
+        code, label = each.worker.process.poll(), each.worker.label
+        if code is None and each.worker.is_stopped():
+            each.worker.wake()  # it came to its step before the SIGTERM came to it
+        elif code is None and time.monotonic() > each.deadline:
+            raise Finding(f"{label} did not end {LEAVE_SECONDS_MAX} s after SIGTERM")
+        elif code is not None and code not in each.codes:
+            raise Finding(f"{label} ended with exit code {code} after SIGTERM")
+        elif code is not None:
+            self.leaving.remove(each)
 
     # -- the end --------------------------------------------------------------------------------
 
@@ -212,9 +215,9 @@ class Stage:
 
     def dismiss_all(self) -> None:
         """SIGTERM to everyone, and wait until all have ended well."""
-        for worker in list(self.workers):
-            self.dismiss(worker)
-        while self.leaving:
+        while self.workers or self.leaving:
+            for worker in list(self.workers):
+                self.dismiss(worker)
             self.pass_time(0.1)
 
     def everyone(self) -> list[Worker]:
