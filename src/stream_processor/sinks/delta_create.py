@@ -27,6 +27,9 @@ FORMAT_PROPERTY = "stream_processor.format"
 _CHECKPOINT_EVERY = "20"
 # What our writer itself keeps; any other writer feature stops us before the first write.
 _FEATURES_KEPT = frozenset({"appendOnly", "invariants", "checkConstraints", "changeDataFeed"})
+# Generated columns (4) are left out: change data feed, which we keep, has the same version.
+_IMPLIED_SINCE = {"columnMapping": 5, "identityColumns": 6}
+_NAMED_SINCE = 7
 _DAY_SECONDS = 86_400
 _INTERVAL_SECONDS = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
 _STATISTICS_COLUMNS_MAX = 32
@@ -118,13 +121,21 @@ def _complaints(spec: TableSpec, table: DeltaTable) -> Iterator[tuple[str, str]]
             "update stream-processor",
         )
     yield from _unsafe_settings(configuration)
-    features = set(table.protocol().writer_features or ()) - _FEATURES_KEPT
+    features = _features(table) - _FEATURES_KEPT
     if features:
         yield (
             f"has the table feature {', '.join(sorted(features))}, which this writer cannot keep",
             "remove the feature or use another table",
         )
     yield from _schema_differences(spec, table)
+
+
+def _features(table: DeltaTable) -> set[str]:
+    """The writer's duties; before version 7 a table names none, its version implies them."""
+    protocol = table.protocol()
+    version = protocol.min_writer_version
+    implied = (name for name, since in _IMPLIED_SINCE.items() if since <= version < _NAMED_SINCE)
+    return {*(protocol.writer_features or ()), *implied}
 
 
 def _unsafe_settings(configuration: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
@@ -160,6 +171,11 @@ def _schema_differences(spec: TableSpec, table: DeltaTable) -> Iterator[tuple[st
             yield (
                 f"has the column {wanted.name!r} as {found.type}, the schema file as {wanted.type}",
                 "use the table's type, or a new column",
+            )
+        elif wanted.nullable and not found.nullable:
+            yield (
+                f"has the column {wanted.name!r} NOT NULL",
+                "drop NOT NULL: a single null would stop every batch; `required` is our rule",
             )
     for name, extra in there.items():
         if not extra.nullable:

@@ -101,11 +101,12 @@ class FencedTable:
         """Load the head; the base of the next claim [A1]. See `ports.Sink.remembered`."""
         self._owned = {}
         self._base = None
+        self._moved = {}  # what an earlier look found may have been claimed by another since
         table = self._open()
         txns = delta_log.transactions(self._store, table.version())
+        refuse_unless_writable(self.spec, table)
         if owner(table) is None:
             self._take_ownership(table, txns)
-        refuse_unless_writable(self.spec, table)
         self._pin(table)
         memory = delta_ids.read(self.spec.pipeline_id, txns)
         restored = restored_version(self._store, table.version())
@@ -226,10 +227,10 @@ class FencedTable:
         then = delta_ids.read(
             self.spec.pipeline_id, delta_log.transactions(self._store, restored)
         ).positions
+        # What the table did not know then, it holds no row of: from its beginning.
         self._moved = {
-            key: replace(then[key], epoch=now.epoch)
+            key: replace(then.get(key, Position(now.start, start=now.start)), epoch=now.epoch)
             for key, now in memory.positions.items()
-            if key in then
         }
         return Memory({**memory.positions, **self._moved}, memory.topics)
 

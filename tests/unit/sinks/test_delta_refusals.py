@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +37,16 @@ def constrained(folder: Path) -> None:
 
 def not_null(folder: Path) -> None:
     foreign(folder, ROWS.append(pa.field("owner", pa.string(), nullable=False)))
+
+
+def filled_not_null(folder: Path) -> None:
+    foreign(folder, ROWS.set(0, pa.field("order_id", pa.string(), nullable=False)))
+
+
+def old_and_demanding(folder: Path) -> None:
+    foreign(folder)
+    protocol = {"protocol": {"minReaderVersion": 1, "minWriterVersion": 6}}
+    (folder / "_delta_log" / f"{1:020}.json").write_text(json.dumps(protocol) + "\n")
 
 
 def retyped(folder: Path) -> None:
@@ -74,6 +85,8 @@ def with_rows(folder: Path) -> None:
     [
         (constrained, "CHECK constraint"),
         (not_null, "NOT NULL"),
+        (filled_not_null, "'order_id' NOT NULL"),
+        (old_and_demanding, "feature columnMapping, identityColumns"),
         (retyped, "'order_id' as int64"),
         (without_column, "no column 'order_id'"),
         (newer_format, "format 2"),
@@ -89,6 +102,15 @@ def test_a_table_that_we_cannot_honour_is_refused(
     make(tmp_path / "t")
     with pytest.raises(TableRefused, match=reason):
         fenced(tmp_path / "t").remembered()
+
+
+def test_a_refused_table_is_not_taken_over(tmp_path: Path) -> None:
+    """Nothing is written before the refusal, not even our name into an empty table's properties."""
+    retyped(tmp_path / "t")
+    for adopt in (False, True):
+        with pytest.raises(TableRefused, match="as int64"):
+            fenced(tmp_path / "t", adopt=adopt).remembered()
+    assert DeltaTable(str(tmp_path / "t")).version() == 0
 
 
 def test_an_adopted_table_keeps_its_rows(tmp_path: Path) -> None:
