@@ -8,7 +8,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition, Uuid
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from stream_processor.errors import BrokerUnavailable, Rebalanced
@@ -16,6 +16,8 @@ from stream_processor.ports import Partition
 from stream_processor.sources.kafka_errors import as_ours, settings_refused
 from stream_processor.sources.kafka_log import ClientLog
 from stream_processor.sources.kafka_settings import KafkaSettings, admin_properties
+
+_NIL = str(Uuid(0, 0))
 
 Place = tuple[str, int]
 """(topic name, partition): how Kafka's own requests name a partition."""
@@ -57,7 +59,7 @@ class KafkaTopics:
             "tell the topic id",
         )
         return {
-            name: Described(str(found.topic_id), len(found.partitions))
+            name: Described(id_text(name, found.topic_id), len(found.partitions))
             for name, found in asked.items()
         }
 
@@ -141,6 +143,17 @@ class KafkaTopics:
             raise BrokerUnavailable(f"Kafka did not answer when asked to {doing}") from error
         self._admin.poll(0)  # serves the queue of log lines, which grows otherwise
         return answers
+
+
+def id_text(name: str, topic_id: Uuid) -> str:
+    """Kafka's own text of an id. A broker without ids answers nil, for every topic the same."""
+    if str(topic_id) == _NIL:
+        raise BrokerUnavailable(
+            f"Kafka does not tell the id of topic {name}: the brokers know none, or are too old",
+            hint="set source.kafka.topic_identity: name; then a topic that is created again is "
+            "not told from the one before",
+        )
+    return str(topic_id)
 
 
 def _name(key: object) -> str:

@@ -127,11 +127,13 @@ class Positions:
         self._next[slot] = max(self._next[slot], offset)
 
     def skip_gap(self, slot: int, low: int) -> None:
-        """A person accepted that everything below `low` is gone."""
+        """A person accepted that all below `low` is gone; what is held back is not: we have it."""
         begin = int(self._next[slot])
-        if low > begin:
-            self._gaps.setdefault(slot, []).append((begin, low))
-            self._next[slot] = low
+        for end in sorted(self._held[slot] | {low}):
+            if begin < end <= low:
+                self._gaps.setdefault(slot, []).append((begin, end))
+            begin = max(begin, end + 1)
+        self._next[slot] = max(int(self._next[slot]), low)
 
     @property
     def advanced(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from confluent_kafka import KafkaError, Message
+from confluent_kafka import KafkaError, Message, Uuid
 from pydantic import SecretStr
 
 from stream_processor.config.pipeline import KafkaSource as KafkaConfig
@@ -26,6 +26,7 @@ from stream_processor.sources.kafka_settings import (
     admin_properties,
     consumer_properties,
 )
+from stream_processor.sources.kafka_topics import id_text
 from stream_processor.sources.kafka_watch import out_of_range
 from stream_processor.sources.limits import BatchLimits
 from tests.source_worlds import Notes
@@ -230,3 +231,11 @@ def test_every_listed_code_exists_and_has_one_meaning() -> None:
         "REBALANCE_IN_PROGRESS": Meaning.PASSING,
     }.items():
         assert meaning(KafkaError(getattr(KafkaError, name))) is expected
+
+
+def test_a_broker_without_topic_ids_is_no_broker_for_them() -> None:
+    """Its nil id is the same for every topic: their offsets would be taken for each other's."""
+    assert id_text("orders", Uuid(1, 2)) == str(Uuid(1, 2))
+    with pytest.raises(BrokerUnavailable, match="does not tell the id of topic orders") as caught:
+        id_text("orders", Uuid(0, 0))
+    assert "topic_identity: name" in caught.value.hint

@@ -99,6 +99,16 @@ def test_an_accepted_gap_is_told_once() -> None:
     assert positions.close_batch().gaps == {}
 
 
+def test_a_held_back_offset_in_an_accepted_gap_is_not_lost() -> None:
+    """The table has its dead letter: counted in the gap too, the proof would be one too many."""
+    positions = Positions({PARTS[0]: StartAt(4, frozenset({4, 6, 7, 12}))})
+    positions.skip_gap(0, 10)
+    reach = positions.close_batch()
+    assert reach.gaps == {PARTS[0]: ((5, 6), (8, 10))}
+    assert reach.held_back == {PARTS[0]: frozenset({4, 6, 7})}
+    assert reach.upto == {PARTS[0]: 10}
+
+
 def test_nothing_is_started_at_first() -> None:
     """Before the first claim every record belongs to nobody."""
     positions = Positions({})
