@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from stream_processor.config.fields import SchemaFile
 from stream_processor.config.pipeline import Pipeline
-from stream_processor.errors import Unavailable
+from stream_processor.errors import Fenced, Unavailable
 from stream_processor.operations.assemble import Environment, RunTerms, engine
+from stream_processor.ports import Sink
 from stream_processor.runtime.embedded import Engine
 from stream_processor.runtime.interruption import interrupted_by
 from stream_processor.runtime.object_store import open_store
@@ -63,8 +64,8 @@ def _begin(pipeline: Pipeline, made: Engine, request: RunRequest, environment: E
         ):
             prove_conditional_create(open_store(table, storage))
         made.parts.source.check()
-        made.parts.sink.remembered()
-        made.parts.dead_letters.remembered()
+        first_look(made.parts.sink)
+        first_look(made.parts.dead_letters)
 
     def report(error: Unavailable, failures: int) -> None:
         environment.observer.event(
@@ -75,6 +76,21 @@ def _begin(pipeline: Pipeline, made: Engine, request: RunRequest, environment: E
     limits = Backoff() if request.wait else Backoff(attempts_max=2)
     dice = random.Random()  # noqa: S311 - jitter, not a secret
     until_available(look, Retry(limits, environment.clock, dice, environment.stop), report)
+
+
+def first_look(sink: Sink) -> None:
+    """Look at a table, which makes it where there is none. Called once per table at the start.
+
+    Processes that start first at the same moment make it together, and a slower one is told
+    `Fenced`: at the creation, at the entry of the owner. Both are done then, so it looks again.
+    """
+    for _ in ("created by another", "owned by another"):
+        try:
+            sink.remembered()
+        except Fenced:
+            continue
+        return
+    sink.remembered()
 
 
 @contextmanager
