@@ -52,10 +52,10 @@ def _send(world: World, topic: str, commits: int) -> None:
 
 
 def _first_commit(job: Job, number: int) -> float:
-    """When the job made its n-th batch durable, as it says."""
+    """When the job's n-th batch was in the table, as it says."""
     deadline = time.monotonic() + WAIT_SECONDS_MAX
-    while len(settled := job.lines("settled")) < number:
+    while len(commits := job.lines("committed")) < number:
         if time.monotonic() > deadline or job.process.poll() is not None:
             raise RuntimeError(f"no commit: {job.errors.read_text()[-2000:]}")
         time.sleep(0.02)
-    return settled[number - 1][0]
+    return commits[number - 1][0]

@@ -4,7 +4,8 @@
 
 The job file: `pipeline` and `schema` as in the files, `until_latest`. Runs `operations.run`, as the
 command line does, with an observer that measures. The last line of stdout is the result as JSON;
-before it, `settled TIME RECORDS` for every durable batch and, twice a second, `rss TIME BYTES`.
+before it, `committed TIME NUMBER` when a batch is in the table, `settled TIME RECORDS` when the
+engine has noticed and, twice a second, `rss TIME BYTES`.
 CPU and wall time count from the first claim to the last durable batch, all threads included; what
 starting up costs is told apart.
 """
@@ -60,6 +61,8 @@ class Meter:
 
     def timed(self, stage: str, seconds: float) -> None:
         self.stages[stage].append(seconds)
+        if stage == "data":
+            print("committed", time.time(), self.commits + 1, flush=True)
 
     def standing(self, where: Mapping[Partition, Standing]) -> None: ...
 

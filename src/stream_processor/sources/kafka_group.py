@@ -9,6 +9,7 @@ the removal before it, while a pause soon after an assignment can lose the offse
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -77,6 +78,7 @@ class GroupMember:
         self.owned: set[Place] = set()
         self.generation = 0
         self._fetching: set[Place] = set()
+        self._uncommitted: deque[Offsets] = deque()
         self._on_revoke = on_revoke
         self._log = log
         properties = {
@@ -95,6 +97,7 @@ class GroupMember:
 
     def consume(self, count: int, timeout_seconds: float) -> list[Message]:
         """Serve the group and take at most `count` records and events."""
+        self._send_commits()
         try:
             messages: list[Message] = self._consumer.consume(count, timeout_seconds)
         except KafkaException as error:
@@ -118,19 +121,27 @@ class GroupMember:
         self._unassign(set(self._fetching))
 
     def commit(self, upto: Offsets) -> None:
-        """Send offsets to the group without waiting; never raises, since nothing rests on it."""
-        offsets = [
-            TopicPartition(part.topic, part.partition, advance.upto)
-            for part, advance in upto.items()
-            if (part.topic, part.partition) in self.owned
-        ]
-        if not offsets:
-            return
-        try:
-            self._consumer.commit(offsets=offsets, asynchronous=True)
-        except (KafkaException, RuntimeError) as error:
-            # RuntimeError: the consumer was closed meanwhile.
-            self._log.commit_failed(str(error))
+        """Offsets to tell the group with the next `consume` or `close`; from any thread.
+
+        The client lets one call in at a time and not in turn: beside a loop of short `consume`
+        calls, a commit sent from another thread was seen to wait for 16 seconds.
+        """
+        self._uncommitted.append(upto)
+
+    def _send_commits(self) -> None:
+        """Without waiting; never raises, since nothing rests on it."""
+        while self._uncommitted:
+            offsets = [
+                TopicPartition(part.topic, part.partition, advance.upto)
+                for part, advance in self._uncommitted.popleft().items()
+                if (part.topic, part.partition) in self.owned
+            ]
+            if not offsets:
+                continue
+            try:
+                self._consumer.commit(offsets=offsets, asynchronous=True)
+            except KafkaException as error:
+                self._log.commit_failed(str(error))
 
     def committed(self, places: Collection[Place], timeout_seconds: float) -> dict[Place, int]:
         """What the group has committed; places without are left out."""
@@ -151,6 +162,7 @@ class GroupMember:
 
     def close(self) -> None:
         """Leave the group; the revoke callback runs in here."""
+        self._send_commits()
         self._consumer.close()
 
     def _unassign(self, places: set[Place]) -> None:
@@ -166,6 +178,7 @@ class GroupMember:
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         if partitions:
             self._on_revoke()
+            self._send_commits()
         self._lost(consumer, partitions)
 
     def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
