@@ -140,7 +140,7 @@ class GroupMember:
                 continue
             try:
                 self._consumer.commit(offsets=offsets, asynchronous=True)
-            except KafkaException as error:
+            except (KafkaException, RuntimeError) as error:  # the latter when it is closed
                 self._log.commit_failed(str(error))
 
     def committed(self, places: Collection[Place], timeout_seconds: float) -> dict[Place, int]:

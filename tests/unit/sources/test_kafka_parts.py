@@ -17,9 +17,10 @@ from stream_processor.errors import (
     TableRewound,
     TopicMissing,
 )
-from stream_processor.ports import Partition, StartAt
+from stream_processor.ports import Advance, Partition, StartAt
 from stream_processor.sources.kafka_batch import OpenBatch
 from stream_processor.sources.kafka_errors import Meaning, as_ours, detail, meaning
+from stream_processor.sources.kafka_group import GroupMember
 from stream_processor.sources.kafka_log import ClientLog
 from stream_processor.sources.kafka_settings import (
     KafkaSettings,
@@ -239,3 +240,13 @@ def test_a_broker_without_topic_ids_is_no_broker_for_them() -> None:
     with pytest.raises(BrokerUnavailable, match="does not tell the id of topic orders") as caught:
         id_text("orders", Uuid(0, 0))
     assert "topic_identity: name" in caught.value.hint
+
+
+def test_an_offset_that_comes_after_the_end_of_the_consumer_changes_no_ending() -> None:
+    """It is a hint; raised while closing, it would hide why the process ends, and its exit code."""
+    log = ClientLog(Notes(), ManualClock())
+    member = GroupMember(settings(), log, on_revoke=lambda: None)
+    member.owned = {("orders", 0)}
+    member.close()
+    member.commit({PART: Advance(0, 1)})
+    member.close()
