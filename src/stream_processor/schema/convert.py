@@ -129,6 +129,10 @@ def _day_or_midnight(text: str) -> int | Failure:
     return instants.midnight(text) if isinstance(days, Failure) else days
 
 
+def _long(text: str) -> int | Failure:
+    return numbers.whole(text, "long")
+
+
 def _epoch_unit(field: EventField) -> str | None:
     return next((name for name in field.formats if name != "rfc3339"), None)
 
@@ -138,10 +142,15 @@ def _epoch_reader(field: EventField, coerce: str) -> _FromText:
     if unit is None:
         return lambda _token: Failure.TYPE
 
-    def read(token: str) -> Value | Failure:
-        return instants.epoch(token, unit) if _is_number(token) else Failure.TYPE
+    count: _FromText = _long
+    if coerce == "strict":
+        count = _plain_only(count)
 
-    return read if coerce == "safe" else _plain_only(read)
+    def read(token: str) -> Value | Failure:
+        value = count(token) if _is_number(token) else Failure.TYPE
+        return value if isinstance(value, Failure) else instants.epoch(token, unit)
+
+    return read
 
 
 def _timestamp_reader(field: EventField, coerce: str) -> _FromText:
