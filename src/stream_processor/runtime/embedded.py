@@ -228,7 +228,7 @@ class Engine:
         if delay is None and not self.stop.is_set():
             raise error
         until = self.clock.monotonic() + (delay or 0.0)
-        while not self.stop.is_set() and (left := until - self.clock.monotonic()) > 0:
+        while not self._done() and (left := until - self.clock.monotonic()) > 0:
             # A rebalance meanwhile, or a broker that is away too: the next attempt sees it.
             with suppress(OwnershipChanged, Unavailable):
                 self.parts.source.keep_alive()
@@ -240,7 +240,8 @@ class Engine:
             wait([self._in_flight[0]])
             self._landed()
         self._standings.claimed({})
-        self.parts.source.start({})
+        with suppress(OwnershipChanged, Unavailable):  # the next take-over meets it again
+            self.parts.source.start({})
 
     def _name_stuck(self) -> None:
         """The stream goes on without these partitions; say so once per change."""

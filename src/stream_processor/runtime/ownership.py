@@ -60,6 +60,7 @@ def take_over(
     claim = resolve(assigned, memory, source, terms)
     positions = sink.claim(claim.owned, claim.anchors)  # A1
     evidence = dead_letters.remembered()
+    _refuse_lost_evidence(positions, evidence, memory, terms.decisions)
     unknown = {p: positions[p] for p in claim.owned if p.key not in evidence.positions}  # A2a
     letters = dead_letters.claim(claim.owned, unknown)  # A2
     sink.recheck()  # A3
@@ -187,6 +188,26 @@ def _rewound(partition: Partition, position: Position, high: int) -> DecisionNee
         "the log was truncated, and new events will use the old offsets",
         hint="`run --accept-rewind` goes on at the end of the log, as if the topic were new",
     )
+
+
+def _refuse_lost_evidence(
+    positions: Mapping[Partition, Position], evidence: Memory, data: Memory, decisions: Decisions
+) -> None:
+    """Dead letters that were there and are gone are in neither table, which nobody may accept."""
+    if evidence.rewound and not data.rewound:
+        raise TableRewound(
+            "the dead letter table was restored to an older version, the data table was not: "
+            "dead letters since then are in neither",
+            hint="restore the dead letter table to the version before its RESTORE; nothing is lost",
+        )
+    for partition, position in sorted(positions.items()):
+        known = partition.key in evidence.positions
+        if not known and position.next_offset > position.start and not decisions.reset:
+            raise TableReplaced(
+                f"the dead letter table knows nothing of {partition}, the data table stands at "
+                f"{position.next_offset}: the dead letter table was replaced, or is another one",
+                hint="name the right table in dlq.table, or use `run --reset` to begin a new one",
+            )
 
 
 def _gap(partition: Partition, position: Position, low: int) -> DecisionNeeded:

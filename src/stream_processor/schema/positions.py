@@ -72,11 +72,13 @@ class Memory:
     """All that a table remembers of one pipeline [A1].
 
     `positions` by `Partition.key`; `topics[name]` are the bare topic ids that this name has had,
-    oldest first, so that a topic that was created again is noticed.
+    oldest first, so that a topic that was created again is noticed. `rewound` says that the table
+    was restored to an older version and that these are its positions of then.
     """
 
     positions: Mapping[tuple[str, int], Position]
     topics: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rewound: bool = False
 
 
 Offsets = Mapping[Partition, Advance]

@@ -25,6 +25,7 @@ _REJECTED = re.compile(
     r"|RequestTimeTooSkewed|\b40[13]\b|Forbidden|Unauthorized"
 )
 _FULL = re.compile(r"StorageFull|No space left|\b507\b|QuotaExceeded")
+_STORE = re.compile(r"object store|Generic|HTTP|connect|timed? ?out|I/O|IO error", re.IGNORECASE)
 _MISSING = re.compile(r"NoSuchBucket|bucket does not exist", re.IGNORECASE)
 
 
@@ -49,11 +50,12 @@ def mapped(table: str, doing: str) -> Iterator[None]:
             hint="`status` names the table's features; remove the feature or use another table",
         ) from error
     except (DeltaError, OSError) as error:
-        raise _unavailable(str(error), table, doing) from error
+        raise _unavailable(error, table, doing) from error
 
 
-def _unavailable(text: str, table: str, doing: str) -> StreamProcessorError:
+def _unavailable(error: Exception, table: str, doing: str) -> StreamProcessorError:
     """The kind is in the text only: the library raises `OSError` for everything of the store."""
+    text = str(error)
     if "RequestTimeTooSkewed" in text:
         return CredentialsRejected(
             f"the store refused a request while {doing} {table}: the clocks differ too much",
@@ -72,6 +74,12 @@ def _unavailable(text: str, table: str, doing: str) -> StreamProcessorError:
         return StoreUnavailable(
             f"the bucket of {table} does not exist",
             hint="create the bucket; this goes on by itself",
+        )
+    if isinstance(error, DeltaError) and not _STORE.search(text):
+        return StoreUnavailable(
+            f"the Delta library failed ({type(error).__name__}) while {doing} {table}",
+            hint="the table's log or schema may have been changed by someone: see `status`; "
+            "this is tried again by itself",
         )
     return StoreUnavailable(
         f"the store did not answer as it should while {doing} {table}",

@@ -19,6 +19,7 @@ from dataclasses import replace
 from stream_processor.ports import Memory, Partition, Position
 
 _COUNTERS = ("start", "holes", "skipped", "expired")
+_ATTRIBUTES = ("", "epoch", *_COUNTERS)
 _UNKNOWN = Position(next_offset=-1)
 
 
@@ -62,6 +63,8 @@ def read(pipeline_id: str, txns: Mapping[str, int]) -> Memory:
             topics.setdefault(attribute.removeprefix("name="), []).append((version, path))
             continue
         identity, _, number = path.rpartition("/")
+        if not number.isdigit() or attribute not in _ATTRIBUTES:
+            continue  # not an id of ours, whoever wrote it
         key = (identity, int(number))
         attribute = attribute or "next_offset"
         positions[key] = replace(positions.get(key, _UNKNOWN), **{attribute: version})

@@ -22,7 +22,7 @@ from stream_processor.ports import ObjectStore
 
 _LOG = "_delta_log/"
 _COMMIT = re.compile(r"(\d{20})\.json")
-_CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\..*?parquet|(\d{20})\.checkpoint\.parquet")
+_CHECKPOINT = re.compile(r"(\d{20})\.checkpoint(?:\.(\d{10})\.(\d{10})|\.[0-9a-f-]{36})?\.parquet")
 
 # Our tables are checkpointed every 20 commits, so a checkpoint is nearly always this near; only
 # a table that was written by others costs the listing of its whole log.
@@ -85,18 +85,21 @@ def commits_backwards(store: ObjectStore, version: int) -> Iterator[Commit]:
 def _listing(store: ObjectStore, version: int, start: int) -> tuple[list[str], list[str]] | None:
     """(files of the newest checkpoint <= version, commits after it up to version), or None."""
     commits: dict[int, str] = {}
-    checkpoints: dict[int, list[str]] = {}
+    checkpoints: dict[tuple[int, int], list[str]] = {}
     for key in store.list(_LOG, start_after=f"{_LOG}{start:020}" if start else ""):
         name = key.removeprefix(_LOG)
         if match := _COMMIT.fullmatch(name):
             commits[int(match[1])] = key
         elif match := _CHECKPOINT.fullmatch(name):
-            checkpoints.setdefault(int(match[1] or match[2]), []).append(key)
-    newest = max((number for number in checkpoints if number <= version), default=-1)
+            # Parts of one checkpoint belong together; alternatives of one version do not.
+            parts = checkpoints.setdefault((int(match[1]), int(match[3] or 1)), [])
+            parts.append(key)
+    whole = {number: keys for (number, of), keys in checkpoints.items() if len(keys) >= of}
+    newest = max((number for number in whole if number <= version), default=-1)
     wanted = range(newest + 1, version + 1)
     if any(number not in commits for number in wanted):
         return None
-    return checkpoints.get(newest, []), [commits[number] for number in wanted]
+    return whole.get(newest, []), [commits[number] for number in wanted]
 
 
 def _checkpoint_transactions(data: bytes) -> dict[str, int]:

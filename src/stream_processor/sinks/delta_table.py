@@ -195,7 +195,7 @@ class FencedTable:
         if self._table_id is not None:
             raise TableReplaced(
                 f"{self.spec.uri} was there and is gone",
-                hint="restore it, or start again with `run --reset` to read Kafka from the start",
+                hint="restore it, or begin again as at a first start with `run --reset`",
             )
         return create(self.spec)
 
@@ -212,7 +212,7 @@ class FencedTable:
         if self._table_id not in (None, found):
             raise TableReplaced(
                 f"{self.spec.uri} is another table than before (dropped and made again)",
-                hint="`run --reset` reads Kafka from the start into the new table",
+                hint="`run --reset` begins in the new table as at a first start",
             )
         self._table_id = found
 
@@ -232,13 +232,13 @@ class FencedTable:
             key: replace(then.get(key, Position(now.start, start=now.start)), epoch=now.epoch)
             for key, now in memory.positions.items()
         }
-        return Memory({**memory.positions, **self._moved}, memory.topics)
+        return Memory({**memory.positions, **self._moved}, memory.topics, rewound=True)
 
     def _next_epoch(self, partition: Partition, anchors: Mapping[Partition, Position]) -> Position:
         known = self._memory.positions.get(partition.key)
         position = anchors.get(partition) or known
         if position is None:
-            raise InternalError(f"{self.name}: {partition} is claimed without a position")
+            raise Fenced(f"{partition} appeared while it was looked at")
         return replace(position, epoch=(known or position).epoch + 1)
 
     def _topic_txn(self, partition: Partition) -> dict[str, int]:

@@ -166,9 +166,13 @@ class GroupMember:
         self._consumer.close()
 
     def _unassign(self, places: set[Place]) -> None:
-        if places:
+        if not places:
+            return
+        self._fetching -= places
+        try:
             self._consumer.incremental_unassign([TopicPartition(t, p) for t, p in places])
-            self._fetching -= places
+        except KafkaException as error:
+            raise self._ours(error, "stop fetching") from error
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         # The empty list keeps the client from starting them by itself at the group's offsets.
@@ -183,9 +187,9 @@ class GroupMember:
 
     def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         gone = self._fetching.intersection((tp.topic, tp.partition) for tp in partitions)
+        self._fetching -= gone
         # Also when empty: the call is our answer to the group.
         consumer.incremental_unassign([TopicPartition(t, p) for t, p in gone])
-        self._fetching -= gone
         self._change(self.owned.difference, partitions)
 
     def _change(

@@ -87,3 +87,17 @@ def test_a_restore_since_our_last_commit_is_noticed(tmp_path: Path, table: Delta
     write(table, 11)
     table.restore(moment)
     assert restored_version(store, table.version()) == stood
+
+
+def test_half_a_checkpoint_is_left_alone(tmp_path: Path, table: DeltaTable) -> None:
+    """A foreign writer that died between two parts must not make partitions look new."""
+    for n in range(6):
+        write(table, n)
+    table.create_checkpoint()
+    write(table, 6)
+    log = tmp_path / "t" / "_delta_log"
+    whole = log / f"{6:020}.checkpoint.parquet"
+    whole.rename(log / f"{6:020}.checkpoint.{1:010}.{2:010}.parquet")
+    (log / "_last_checkpoint").unlink()
+    found = delta_log.transactions(open_store(str(tmp_path / "t"), StorageConfig()), 7)
+    assert found == {"p/t/0": 6, "p/t/1": 4, "p/t/2": 5, "p/t/0#epoch": 12}
