@@ -19,6 +19,7 @@ Bytes = np.ndarray[tuple[int], np.dtype[np.uint8]]
 Indexes = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 _BLOCK = 2**16  # small enough for the cache: memory fresh from the system costs more than the work
+_PIECES = (256, 16)  # rows: one broken text among thousands must not make each of them be decoded
 _OPENINGS = np.zeros(256, dtype=np.bool_)
 _OPENINGS[list(b"{ \t\n\r")] = True
 
@@ -44,7 +45,7 @@ def screen(values: pa.BinaryArray, options: PlanOptions) -> Screening:
     suspect = (lengths == 0) | (lengths > options.max_record_bytes)
     filled = np.flatnonzero(lengths)
     suspect[filled[~_OPENINGS[column.data[column.bounds[filled]]]]] = True
-    suspect[_not_utf8(values, column)] = True
+    suspect[_not_utf8(values)] = True
     return Screening(suspect, _bracketed(column, options.max_depth))
 
 
@@ -57,15 +58,26 @@ def _column(values: pa.BinaryArray) -> _Column:
     return _Column(whole[bounds[0] : bounds[-1]], bounds.astype(np.int64) - bounds[0])
 
 
-def _not_utf8(values: pa.BinaryArray, column: _Column) -> list[int]:
-    """Rows that are not UTF-8; only those with bytes above ASCII can be."""
+def _not_utf8(values: pa.BinaryArray) -> list[int]:
+    """Rows that are not UTF-8, looked for in smaller and smaller pieces that Arrow refuses."""
+    pieces = [(0, len(values))]
+    for length in _PIECES:
+        pieces = [
+            (first, min(first + length, end))
+            for begin, end in pieces
+            for first in range(begin, end, length)
+            if _refused(values.slice(first, min(length, end - first)))
+        ]
+    rows = [row for begin, end in pieces for row in range(begin, end)]
+    return [row for row in rows if not _is_utf8(values[row].as_py() or b"")]
+
+
+def _refused(values: pa.BinaryArray) -> bool:
     try:
         values.cast(pa.string())
     except pa.ArrowInvalid:
-        places = np.flatnonzero(column.data >= 0x80)
-        rows = np.unique(np.searchsorted(column.bounds, places, side="right")) - 1
-        return [row for row in rows.tolist() if not _is_utf8(values[row].as_py())]
-    return []
+        return True
+    return False
 
 
 def _is_utf8(data: bytes) -> bool:
