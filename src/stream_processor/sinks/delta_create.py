@@ -61,6 +61,12 @@ def load(spec: TableSpec) -> DeltaTable | None:
             return None
 
 
+def load_at(spec: TableSpec, version: int) -> DeltaTable:
+    """The table at exactly this version, which must exist. Raises `Unavailable`."""
+    with mapped(spec.uri, "opening"):
+        return DeltaTable(spec.uri, version=version, storage_options=dict(spec.options))
+
+
 def create(spec: TableSpec) -> DeltaTable:
     """Make the table; when another process is faster, the one that it made."""
     configuration = {

@@ -47,6 +47,7 @@ from stream_processor.sinks.delta_create import (
     create,
     is_empty,
     load,
+    load_at,
     own,
     owner,
     refuse_unless_writable,
@@ -56,6 +57,8 @@ from stream_processor.sinks.delta_restore import restored_version
 
 # The library's loop over conflicting versions has no pause, so it is short; ours has jitter.
 _COMMIT_RETRIES = 15
+# A handle of the library keeps 0.1 MiB of every commit made on it, as long as it lives.
+_COMMITS_PER_HANDLE = 20
 _WRITER = WriterProperties(compression="SNAPPY", max_row_group_size=250_000)
 
 
@@ -86,6 +89,7 @@ class FencedTable:
         self._writer_id = uuid.uuid4().hex
         self._table_id: str | None = None
         self._base: DeltaTable | None = None
+        self._commits_on_base = 0
         self._owned: dict[Partition, Position] = {}
         self._memory = Memory({})
         self._moved: Mapping[tuple[str, int], Position] = {}
@@ -174,6 +178,7 @@ class FencedTable:
                     txns[name + suffix] = number
         self._kill_point(f"{self.name}.before_commit")
         started = time.monotonic()
+        self._renew_base()
         self._commit(rows, txns, {"kind": "batch", **note})
         self._on_commit(time.monotonic() - started)
         self._owned = after
@@ -234,6 +239,14 @@ class FencedTable:
         }
         return Memory({**memory.positions, **self._moved}, memory.topics, rewound=True)
 
+    def _renew_base(self) -> None:
+        """Now and then a new handle on the very version of the old one: it is the same lock."""
+        if self._commits_on_base >= _COMMITS_PER_HANDLE:
+            table = load_at(self.spec, self.base.version())
+            self._pin(table)
+            self._base = table
+            self._commits_on_base = 0
+
     def _next_epoch(self, partition: Partition, anchors: Mapping[Partition, Position]) -> Position:
         known = self._memory.positions.get(partition.key)
         position = anchors.get(partition) or known
@@ -254,6 +267,7 @@ class FencedTable:
         self, rows: pa.Table | None, txns: Mapping[str, int], note: Mapping[str, Any]
     ) -> None:
         table = self.base
+        self._commits_on_base += 1
         if rows is None:
             rows = pa.schema(table.schema().to_arrow()).empty_table()
         note = {"format": FORMAT, "batch": uuid.uuid4().hex, "writer": self._writer_id, **note}
