@@ -15,7 +15,7 @@ from children import Job, measured
 from world import SCHEMA, World, filled_topic
 
 PARTITIONS = 8
-BATCHES = 16
+BATCHES = 20
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def measure(world: World, events: int, rounds: int) -> dict[str, Any]:
 
 def _one(world: World, topic: str, case: Case, events: int) -> dict[str, Any]:
     bare = measured("yardstick.py", world.servers, topic, PARTITIONS, events)
-    # Sixteen full batches: the last one must not wait until it is old enough.
+    # Twenty full batches: the last one must not wait until it is old enough.
     pipeline = world.pipeline(
         topic, unknown_fields=case.unknown_fields, commit={"max_records": events // BATCHES}
     )

@@ -34,7 +34,7 @@ from stream_processor.sources.limits import BatchLimits
 
 # At most three batches are in memory (filling, prepared, being committed), each about three times
 # its raw size while it is worked on; the rest is what librdkafka has fetched ahead.
-_BATCH_SHARE = 12
+_BATCH_SHARE = 16
 _FETCH_SHARE = 5
 
 
