@@ -36,7 +36,8 @@ class Lines:
     def settled(self, upto: Any, dead_by_code: Any) -> None:
         moved = {str(p): (a.since, a.upto, a.rows, a.dead, a.held_back) for p, a in upto.items()}
         self._line("moved", moved, dict(dead_by_code))
-        self._line("settled", sum(a.rows + a.dead for a in upto.values()))
+        # What is held back was dead-lettered by a batch whose data half failed: it counts now.
+        self._line("settled", sum(a.rows + a.dead + a.held_back for a in upto.values()))
 
     def event(self, name: str, **fields: object) -> None:
         self._line(name, fields)
