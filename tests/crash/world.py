@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -248,3 +249,15 @@ def settled_by(job: Job) -> int:
         _, found, counts = line.partition(" settled ")
         total += sum(map(int, counts.split())) if found else 0
     return total
+
+
+def reached(job: Job) -> int:
+    """The sum of the offsets that the process said its partitions stand at.
+
+    Beside `settled_by` it also counts a commit that landed though its answer was lost: nobody says
+    of it that it settled, but the next one begins behind it.
+    """
+    ends: dict[str, int] = {}
+    for partition, upto in re.findall(r"'(\S+)': \(\d+, (\d+), ", job.log()):
+        ends[partition] = max(ends.get(partition, 0), int(upto))
+    return sum(ends.values())

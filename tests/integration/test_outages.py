@@ -15,6 +15,7 @@ from tests.crash.world import (
     pipeline_dict,
     produce,
     prove,
+    reached,
     settled_by,
     stop,
     storage_dict,
@@ -98,7 +99,7 @@ def test_the_store_dies_in_mid_commit_and_comes_back(
     store = own_minio(data_dir=store.data_dir, port=int(store.endpoint.rpartition(":")[2]))
     third = produce(kafka.bootstrap_servers, name, 300, seed=2)
     # Every event settles by itself once the store is back; then the process is stopped cleanly.
-    wait_until(lambda: settled_by(one) >= 1800, "it did not resume", 90)
+    wait_until(lambda: reached(one) >= 1800, "it did not resume", 90)
     assert stop(process) == 0, one.log()
     prove(one, minio_of(store).storage_options, merged(first, second, third))
 
@@ -128,6 +129,6 @@ def test_kafka_dies_and_comes_back(
         data_dir=broker.data_dir, port=int(broker.bootstrap_servers.rpartition(":")[2])
     )
     second = produce(broker.bootstrap_servers, "orders", 600, seed=1)
-    wait_until(lambda: settled_by(one) >= 1200, "it did not resume", 90)
+    wait_until(lambda: reached(one) >= 1200, "it did not resume", 90)
     assert stop(process) == 0, one.log()
     prove(one, storage_options, merged(first, second))
