@@ -11,6 +11,7 @@ from stream_processor.config.pipeline import Pipeline, StorageConfig
 from stream_processor.errors import ConfigurationError, TableRefused
 from stream_processor.ports import Memory, ObjectStore, Partition
 from stream_processor.runtime.object_store import delta_storage_options, open_store
+from stream_processor.schema.positions import bare_id
 from stream_processor.sinks import delta_ids, delta_log
 from stream_processor.sinks.delta_create import owner
 from stream_processor.sinks.delta_errors import mapped
@@ -67,7 +68,7 @@ def partitions_of(*memories: Memory) -> dict[Key, Partition]:
     }
     found = {}
     for key in (key for memory in memories for key in memory.positions):
-        name = names.get(delta_ids.bare(key[0]))
+        name = names.get(bare_id(key[0]))
         found[key] = Partition(name or key[0], key[0] if name else None, key[1])
     return found
 
@@ -76,9 +77,9 @@ def superseded(partition: Partition, memory: Memory) -> bool:
     """Whether other events live at its offsets now: an accepted rewind, or a topic made again."""
     if partition.topic_id is None:
         return False
-    bare, _, turn = partition.topic_id.partition("~")
-    newer = (f"{bare}~{int(turn or 0) + 1}", partition.partition)
-    return newer in memory.positions or memory.topics.get(partition.topic, (bare,))[-1] != bare
+    own = bare_id(partition.topic_id)
+    newer = partition.after_rewinds(partition.rewinds + 1).key
+    return newer in memory.positions or memory.topics.get(partition.topic, (own,))[-1] != own
 
 
 def open_data(tables: Tables) -> Snapshot:

@@ -131,7 +131,7 @@ class Engine:
             wait([self._in_flight[0]], timeout=_REVOKE_WAIT_SECONDS_MAX)
 
     def _take_over(self) -> None:
-        """ON ASSIGN; the group's first assignment may take a moment, so it is waited for here."""
+        """ON ASSIGN. Before the group has met nothing is ours, and the next poll tells of it."""
         started = self.clock.monotonic()
         positions = take_over(
             self.parts.source, self.parts.sink, self.parts.dead_letters, self.parts.terms
@@ -160,7 +160,7 @@ class Engine:
             batch = self.parts.source.poll()
         self._standings.polled(batch)
         self._report()
-        if self._moves(batch):
+        if batch.moves:
             with self._timed("process"):
                 prepared = prepare(batch, self.parts.plan, Stamp.at(self.clock.now()))
             self._await_in_flight()
@@ -257,9 +257,6 @@ class Engine:
 
     def _done(self) -> bool:
         return self.stop.is_set() or self.goal.is_met()
-
-    def _moves(self, batch: Batch) -> bool:
-        return batch.records.num_rows > 0 or dict(batch.upto) != dict(batch.since)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from stream_processor.ports import Batch, Offsets, Partition, Position, Source
-from stream_processor.runtime.ownership import bare
 
 
 @dataclass(slots=True)
@@ -29,8 +28,8 @@ class Goal:
         self._at = {part: position.next_offset for part, position in positions.items()}
         if self.until_latest:
             new = [part for part in positions if part not in self._targets]
-            marks = source.watermarks([bare(part) for part in new])
-            self._targets |= {part: marks[bare(part)][1] for part in new}
+            marks = source.watermarks([part.bare for part in new])
+            self._targets |= {part: marks[part.bare][1] for part in new}
 
     def settled(self, upto: Offsets) -> None:
         """A batch is durable."""

@@ -7,7 +7,7 @@ are fenced and asked anew, and the source starts exactly where the data table st
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from stream_processor.errors import (
     DecisionNeeded,
@@ -26,6 +26,7 @@ from stream_processor.ports import (
     Source,
     StartAt,
 )
+from stream_processor.schema.positions import bare_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +91,9 @@ def resolve(assigned: Collection[Partition], memory: Memory, source: Source, ter
         _refuse_recreated(new, memory, terms.decisions)
         _refuse_replaced(new, source, terms.decisions)
         anchors |= _anchors(new, memory, source, terms)
-    marks = source.watermarks([bare(p) for p in known])
+    marks = source.watermarks([p.bare for p in known])
     for partition, position in known.items():
-        low, high = marks[bare(partition)]
+        low, high = marks[partition.bare]
         if position.next_offset > high:
             rewound = _next_incarnation(partition, position, high, terms.decisions)
             owned = owned - {partition} | {rewound}
@@ -107,25 +108,15 @@ def incarnation(partition: Partition, memory: Memory) -> Partition:
     if partition.topic_id is None:
         return partition
     number = 0
-    while _suffixed(partition, number + 1).key in memory.positions:
+    while partition.after_rewinds(number + 1).key in memory.positions:
         number += 1
-    return _suffixed(partition, number)
-
-
-def _suffixed(partition: Partition, number: int) -> Partition:
-    bare = (partition.topic_id or partition.topic).partition("~")[0]
-    return replace(partition, topic_id=f"{bare}~{number}" if number else bare)
-
-
-def bare(partition: Partition) -> Partition:
-    """The partition under Kafka's own topic id, as a source knows it."""
-    return partition if partition.topic_id is None else _suffixed(partition, 0)
+    return partition.after_rewinds(number)
 
 
 def _anchors(
     new: Iterable[Partition], memory: Memory, source: Source, terms: Terms
 ) -> dict[Partition, Position]:
-    identities = {identity.partition("~")[0] for identity, _ in memory.positions}
+    identities = {bare_id(identity) for identity, _ in memory.positions}
     fresh = {p.topic for p in new if (p.topic_id or p.topic) not in identities}
     later = [p for p in new if p.topic not in fresh]
     # A topic that a pattern finds after the first start was not there then: from its beginning.
@@ -178,8 +169,7 @@ def _next_incarnation(
             "and without topic ids new events cannot be told from the old ones",
             hint="write to a new table",
         )
-    _, _, number = partition.topic_id.partition("~")
-    return _suffixed(partition, int(number or 0) + 1)
+    return partition.after_rewinds(partition.rewinds + 1)
 
 
 def _rewound(partition: Partition, position: Position, high: int) -> DecisionNeeded:

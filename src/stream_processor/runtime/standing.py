@@ -41,7 +41,7 @@ class Standings:
 
     def polled(self, batch: Batch) -> None:
         """A batch came into memory; one that moves nothing is forgotten at once."""
-        if batch.records.num_rows or dict(batch.upto) != dict(batch.since):
+        if batch.moves:
             self._waiting.append(
                 _Waiting(_spans(batch), batch.records.num_rows, batch.records.nbytes)
             )

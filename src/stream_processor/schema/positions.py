@@ -7,9 +7,14 @@ the steps of the commit protocol (docs/explanation/commit-protocol.md).
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
+
+
+def bare_id(topic_id: str) -> str:
+    """Kafka's own topic id, without the `~n` of an accepted truncation."""
+    return topic_id.partition("~")[0]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -28,6 +33,24 @@ class Partition:
     def key(self) -> tuple[str, int]:
         """What the tables know it by: (topic id, or name where there is none; partition)."""
         return (self.topic_id or self.topic, self.partition)
+
+    @property
+    def bare(self) -> Partition:
+        """The same under Kafka's own topic id, which is all that a source knows."""
+        return self.after_rewinds(0)
+
+    @property
+    def rewinds(self) -> int:
+        """How many truncations were accepted before this incarnation: the number behind `~`."""
+        _, _, number = (self.topic_id or "").partition("~")
+        return int(number or 0)
+
+    def after_rewinds(self, number: int) -> Partition:
+        """The incarnation that follows so many accepted truncations; without an id there is one."""
+        if self.topic_id is None:
+            return self
+        own = bare_id(self.topic_id)
+        return replace(self, topic_id=f"{own}~{number}" if number else own)
 
     def __str__(self) -> str:
         return f"{self.topic}[{self.partition}]"
@@ -100,6 +123,11 @@ class Batch:
     upto: Mapping[Partition, int]
     held_back: Mapping[Partition, Collection[int]] = field(default_factory=dict)
     gaps: Mapping[Partition, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+
+    @property
+    def moves(self) -> bool:
+        """Whether it brings anything that must become durable: events, or a farther offset."""
+        return self.records.num_rows > 0 or dict(self.upto) != dict(self.since)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,19 +17,36 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from stream_processor.ports import Memory, Partition, Position
+from stream_processor.schema.positions import bare_id
 
 _COUNTERS = ("start", "holes", "skipped", "expired")
 _ATTRIBUTES = ("", "epoch", *_COUNTERS)
 _UNKNOWN = Position(next_offset=-1)
 
 
-def app(pipeline_id: str, partition: Partition) -> str:
-    """The id of the next offset of one partition; the same text in both tables."""
-    identity, number = partition.key
+def app(pipeline_id: str, key: tuple[str, int]) -> str:
+    """The id of the next offset of one partition (`Partition.key`); the same in both tables."""
+    identity, number = key
     return f"{pipeline_id}/{identity}/{number}"
 
 
-def numbers(position: Position) -> dict[str, int]:
+def changes(
+    pipeline_id: str, key: tuple[str, int], position: Position, before: Position | None
+) -> dict[str, int]:
+    """What a commit says of one partition: its offset always [B0], the rest where it changed.
+
+    `before` is what the table holds; None writes everything (decision 0007).
+    """
+    name = app(pipeline_id, key)
+    known = _numbers(before) if before is not None else {}
+    return {
+        name + suffix: number
+        for suffix, number in _numbers(position).items()
+        if suffix == "" or known.get(suffix) != number
+    }
+
+
+def _numbers(position: Position) -> dict[str, int]:
     """Everything that a position is made of, by the suffix of its id."""
     return {
         "": position.next_offset,
@@ -38,16 +55,18 @@ def numbers(position: Position) -> dict[str, int]:
     }
 
 
-def topic_txn(pipeline_id: str, partition: Partition, incarnation: int) -> dict[str, int]:
-    """The id that ties a topic's name to its Kafka id; nothing where the name is the identity."""
+def topic_txn(pipeline_id: str, partition: Partition, memory: Memory) -> dict[str, int]:
+    """The id that ties a topic's name to its Kafka id, unless it is remembered already.
+
+    Nothing where the name itself is the identity.
+    """
     if partition.topic_id is None:
         return {}
-    return {f"{pipeline_id}/{bare(partition.topic_id)}#name={partition.topic}": incarnation}
-
-
-def bare(topic_id: str) -> str:
-    """Kafka's own topic id, without the `~n` of an accepted rewind."""
-    return topic_id.partition("~")[0]
+    topic_id = bare_id(partition.topic_id)
+    known = memory.topics.get(partition.topic, ())
+    if topic_id in known:
+        return {}
+    return {f"{pipeline_id}/{topic_id}#name={partition.topic}": len(known) + 1}
 
 
 def read(pipeline_id: str, txns: Mapping[str, int]) -> Memory:

@@ -116,7 +116,7 @@ class FencedTable:
         restored = restored_version(self._store, table.version())
         if restored is not None:
             memory = self._rewound(memory, restored)
-        self._base = table
+        self._hold(table)
         self._memory = memory
         return memory
 
@@ -125,18 +125,13 @@ class FencedTable:
     ) -> Mapping[Partition, Position]:
         """Fence: a commit without rows that bumps the epoch of every owned partition [A1, A2]."""
         claimed = {p: self._next_epoch(p, anchors) for p in owned}
-        txns = {
-            f"{self.spec.pipeline_id}/{identity}/{number}{suffix}": version
-            for (identity, number), position in self._moved.items()
-            for suffix, version in delta_ids.numbers(position).items()
-        }
+        txns: dict[str, int] = {}
+        for key, position in self._moved.items():
+            txns |= delta_ids.changes(self.spec.pipeline_id, key, position, None)
         for partition, position in {**anchors, **claimed}.items():
-            name = delta_ids.app(self.spec.pipeline_id, partition)
-            numbers = delta_ids.numbers(position)
-            if partition not in anchors:
-                numbers = {suffix: numbers[suffix] for suffix in ("", "#epoch")}
-            txns |= {name + suffix: number for suffix, number in numbers.items()}
-            txns |= self._topic_txn(partition)
+            known = None if partition in anchors else self._memory.positions[partition.key]
+            txns |= delta_ids.changes(self.spec.pipeline_id, partition.key, position, known)
+            txns |= delta_ids.topic_txn(self.spec.pipeline_id, partition, self._memory)
         self._kill_point(f"{self.name}.before_claim")
         self._commit(None, txns, {"kind": "claim"})
         self._owned = claimed
@@ -147,7 +142,7 @@ class FencedTable:
     def recheck(self) -> None:
         """Raise `Fenced` when anyone has claimed a partition of ours since our fence [A3]."""
         ours = {
-            f"{delta_ids.app(self.spec.pipeline_id, partition)}#epoch": position.epoch
+            f"{delta_ids.app(self.spec.pipeline_id, partition.key)}#epoch": position.epoch
             for partition, position in self._owned.items()
         }
         for commit in delta_log.commits_between(self._store, self.base.version()):
@@ -171,11 +166,8 @@ class FencedTable:
         after = self._owned | dict(positions)
         txns: dict[str, int] = {}
         for partition, position in after.items():
-            name = delta_ids.app(self.spec.pipeline_id, partition)
-            before = delta_ids.numbers(self._owned[partition])
-            for suffix, number in delta_ids.numbers(position).items():
-                if suffix == "" or number != before[suffix]:
-                    txns[name + suffix] = number
+            before = self._owned[partition]
+            txns |= delta_ids.changes(self.spec.pipeline_id, partition.key, position, before)
         self._kill_point(f"{self.name}.before_commit")
         started = time.monotonic()
         self._renew_base()
@@ -244,8 +236,11 @@ class FencedTable:
         if self._commits_on_base >= _COMMITS_PER_HANDLE:
             table = load_at(self.spec, self.base.version())
             self._pin(table)
-            self._base = table
-            self._commits_on_base = 0
+            self._hold(table)
+
+    def _hold(self, table: DeltaTable) -> None:
+        self._base = table
+        self._commits_on_base = 0
 
     def _next_epoch(self, partition: Partition, anchors: Mapping[Partition, Position]) -> Position:
         known = self._memory.positions.get(partition.key)
@@ -253,15 +248,6 @@ class FencedTable:
         if position is None:
             raise Fenced(f"{partition} appeared while it was looked at")
         return replace(position, epoch=(known or position).epoch + 1)
-
-    def _topic_txn(self, partition: Partition) -> dict[str, int]:
-        if partition.topic_id is None:
-            return {}
-        known = self._memory.topics.get(partition.topic, ())
-        bare = delta_ids.bare(partition.topic_id)
-        if bare in known:
-            return {}
-        return delta_ids.topic_txn(self.spec.pipeline_id, partition, len(known) + 1)
 
     def _commit(
         self, rows: pa.Table | None, txns: Mapping[str, int], note: Mapping[str, Any]

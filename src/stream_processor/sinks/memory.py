@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from stream_processor.errors import Fenced, InternalError
 from stream_processor.ports import KillPoint, Memory, Offsets, Partition, Position, never
-from stream_processor.sinks.delta_ids import bare
+from stream_processor.schema.positions import bare_id
 from stream_processor.sinks.positions import moved
 
 
@@ -64,7 +64,7 @@ class MemorySink:
         for partition in positions:
             if partition.topic_id is not None:
                 known = topics.get(partition.topic, ())
-                topic_id = bare(partition.topic_id)
+                topic_id = bare_id(partition.topic_id)
                 topics[partition.topic] = known if topic_id in known else (*known, topic_id)
         return Memory({p.key: position for p, position in positions.items()}, topics)
 

@@ -17,7 +17,7 @@ from stream_processor.ports import Clock, Observer, Partition
 from stream_processor.sources.kafka_errors import Meaning, as_ours, meaning, settings_refused
 from stream_processor.sources.kafka_log import ClientLog
 from stream_processor.sources.kafka_settings import KafkaSettings, consumer_properties
-from stream_processor.sources.kafka_topics import Described, KafkaTopics, bare_id
+from stream_processor.sources.kafka_topics import Described, KafkaTopics
 
 # Reading on costs less than seeking, up to about this distance.
 _READ_ON_OFFSETS = 5_000
@@ -106,7 +106,7 @@ def _is(partition: Partition, described: Described | None) -> bool:
     """Whether the topic of that name is still the same topic, and has this partition."""
     return (
         described is not None
-        and described.topic_id == bare_id(partition)
+        and described.topic_id == partition.bare.topic_id
         and partition.partition < described.partitions
     )
 

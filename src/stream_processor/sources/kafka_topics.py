@@ -85,7 +85,7 @@ class KafkaTopics:
         found = self.watermarks([(part.topic, part.partition) for part in parts])
         described = self.describe({part.topic for part in parts})
         for part in parts:
-            if described[part.topic].topic_id != bare_id(part):
+            if described[part.topic].topic_id != part.bare.topic_id:
                 raise Rebalanced(f"topic {part.topic} was created again")
         return {part: found[part.topic, part.partition] for part in parts}
 
@@ -158,8 +158,3 @@ def id_text(name: str, topic_id: Uuid) -> str:
 
 def _name(key: object) -> str:
     return f"{key.topic}[{key.partition}]" if isinstance(key, TopicPartition) else str(key)
-
-
-def bare_id(part: Partition) -> str | None:
-    """Kafka's own topic id, without the suffix of an accepted truncation."""
-    return None if part.topic_id is None else part.topic_id.partition("~")[0]

@@ -9,7 +9,7 @@ from stream_processor.errors import BrokerUnavailable, OffsetGap, Rebalanced, Ta
 from stream_processor.ports import Clock, Partition
 from stream_processor.sources.kafka_log import ClientLog
 from stream_processor.sources.kafka_settings import KafkaSettings
-from stream_processor.sources.kafka_topics import Described, KafkaTopics, bare_id
+from stream_processor.sources.kafka_topics import Described, KafkaTopics
 
 _LOOK_SECONDS = 30.0
 _PAUSE_SECONDS = 0.2  # a request that fails does so after its time-out, or at once
@@ -51,7 +51,7 @@ class TopicWatch:
     def is_current(self, part: Partition) -> bool:
         """Whether this is a partition of the incarnation of the last `renew`."""
         known = self._described.get(part.topic)
-        return known is not None and known.topic_id == bare_id(part)
+        return known is not None and known.topic_id == part.bare.topic_id
 
     @property
     def due(self) -> bool:

@@ -146,7 +146,7 @@ class MemorySource:
     def start(self, starts: Mapping[Partition, StartAt]) -> None:
         """See `ports.Source`. Raises `OffsetGap` below the log's low watermark."""
         for part, start in starts.items():
-            low, _high = self._log.watermarks(_bare(part))
+            low, _high = self._log.watermarks(part.bare)
             if start.next_offset < low:
                 raise OffsetGap(
                     f"{part} is to be read from offset {start.next_offset}, the log begins at {low}"
@@ -168,16 +168,16 @@ class MemorySource:
 
     def watermarks(self, parts: Collection[Partition]) -> Mapping[Partition, tuple[int, int]]:
         """See `ports.Source`."""
-        return {part: self._log.watermarks(_bare(part)) for part in parts}
+        return {part: self._log.watermarks(part.bare) for part in parts}
 
     def group_offsets(self, parts: Collection[Partition]) -> Mapping[Partition, int]:
         """See `ports.Source`."""
         committed = self._log.committed
-        return {part: committed[_bare(part)] for part in parts if _bare(part) in committed}
+        return {part: committed[part.bare] for part in parts if part.bare in committed}
 
     def commit(self, upto: Offsets) -> None:
         """See `ports.Source`."""
-        self._log.committed.update({_bare(part): advance.upto for part, advance in upto.items()})
+        self._log.committed.update({part.bare: advance.upto for part, advance in upto.items()})
 
     def keep_alive(self) -> None:
         """See `ports.Source`."""
@@ -186,7 +186,7 @@ class MemorySource:
     def ends(self) -> Mapping[Partition, tuple[int, int]]:
         """See `ports.Source`."""
         return {
-            part: (self._positions.next_offset(slot), self._log.watermarks(_bare(part))[1])
+            part: (self._positions.next_offset(slot), self._log.watermarks(part.bare)[1])
             for slot, part in enumerate(self._positions.parts)
         }
 
@@ -240,10 +240,3 @@ class MemorySource:
         )
         accepted = self._positions.accept(fetch.slots, fetch.offsets)
         self._columns.add(fetch if accepted is None else fetch.only(accepted))
-
-
-def _bare(part: Partition) -> Partition:
-    """The partition as the log knows it, without the suffix of an accepted truncation."""
-    if part.topic_id is None:
-        return part
-    return Partition(part.topic, part.topic_id.partition("~")[0], part.partition)
