@@ -6,7 +6,7 @@ must be.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import Enum
 
 from stream_processor.runtime.config_problems import InvalidConfiguration, Problem
@@ -36,14 +36,15 @@ def default_mode(environment: Mapping[str, str]) -> Mode:
     environment that names the built-in Kafka. An empty variable counts as not set; `NAME_FILE`
     counts for NAME. Raises `InvalidConfiguration` that names each variable that is missing.
     """
-    given = {name for name in (*KAFKA, LAKEHOUSE, *S3) if _is_set(environment, name)}
-    problems = [*_missing(KAFKA, given, "it is needed together with {}")]
-    if _lakehouse(environment).startswith("s3://"):
-        problems += _missing(S3_KEYS, given | {LAKEHOUSE}, "an s3:// LAKEHOUSE needs it")
+    mode = Mode.REAL if any(_is_set(environment, name) for name in KAFKA) else Mode.LOCAL
+    problems: list[Problem] = []
+    if mode is Mode.REAL:
+        problems += _missing(KAFKA, environment, "it is needed together with {}")
+    if _is_lake_in_s3(environment):
+        problems += _missing(S3_KEYS, environment, "an s3:// LAKEHOUSE needs it")
     profile = environment.get(PROFILE, "")
     if profile not in {"", "development", "production"}:
         problems.append(Problem(_PLACE, 0, 0, f"{PROFILE} can be production or development"))
-    mode = Mode.REAL if given & set(KAFKA) else Mode.LOCAL
     if profile == "production" and mode is Mode.LOCAL:
         message = f"{KAFKA[0]} is not set: {PROFILE}=production refuses the local mode"
         hint = f"export {KAFKA[0]} and {KAFKA[1]}, or name a pipeline file"
@@ -56,7 +57,7 @@ def default_mode(environment: Mapping[str, str]) -> Mode:
 def check_default_variables(environment: Mapping[str, str]) -> tuple[Problem, ...]:
     """Apply the rule of `default_mode` and return its warnings; called before the file is read."""
     default_mode(environment)
-    if _lakehouse(environment).startswith("s3://"):
+    if _is_lake_in_s3(environment):
         return ()
     unused = [name for name in S3 if _is_set(environment, name)]
     if not unused:
@@ -69,25 +70,20 @@ def _is_set(environment: Mapping[str, str], name: str) -> bool:
     return bool(environment.get(name) or environment.get(f"{name}_FILE"))
 
 
-def _lakehouse(environment: Mapping[str, str]) -> str:
-    return environment.get(LAKEHOUSE, "")
+def _is_lake_in_s3(environment: Mapping[str, str]) -> bool:
+    return environment.get(LAKEHOUSE, "").startswith("s3://")
 
 
-def _missing(names: Iterable[str], given: set[str], why: str) -> list[Problem]:
-    """A problem for each of the names that is not given, if any variable asks for them."""
-    wanted = set(names)
-    if not given & wanted and LAKEHOUSE not in given:
-        return []
-    if wanted == set(KAFKA) and not given & wanted:
-        return []  # LAKEHOUSE alone moves the tables of the local mode
+def _missing(names: tuple[str, ...], environment: Mapping[str, str], why: str) -> list[Problem]:
+    """A problem for each of the names that is not set, where all of them must be."""
     return [
         Problem(
             _PLACE,
             0,
             0,
-            f"{name} is not set: {why.format(', '.join(sorted(wanted - {name})))}",
+            f"{name} is not set: {why.format(', '.join(sorted(set(names) - {name})))}",
             hint=f"export {name}",
         )
         for name in names
-        if name not in given
+        if not _is_set(environment, name)
     ]
