@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from stream_processor.config.fields import SchemaFile
 from stream_processor.config.pipeline import Pipeline, StorageConfig
@@ -21,13 +20,14 @@ from stream_processor.operations.assemble import data_table, dead_letter_table, 
 from stream_processor.operations.kafka_readers import sample_reader
 from stream_processor.processor.kernel import process
 from stream_processor.processor.plan import Stamp
-from stream_processor.runtime.object_store import ca_environment, open_store
+from stream_processor.runtime.object_store import ca_environment, local_folder, open_store
 from stream_processor.runtime.store_proof import check_reachable, prove_conditional_create
 from stream_processor.sinks.delta_create import (
     TableSpec,
     is_empty,
     load,
     owner,
+    ownerless,
     refuse_unless_writable,
 )
 
@@ -137,9 +137,9 @@ def _probe(subject: str, look: Callable[[], str]) -> Probe:
 def _store(uri: str, storage: StorageConfig) -> str:
     """A bucket is put to the proof; a local folder is atomic by the rules of every file system."""
     store = open_store(uri, storage)
-    url = urlsplit(uri)
-    if url.scheme in {"", "file"}:
-        return _folder(Path(unquote(url.path) if url.scheme else uri).absolute())
+    folder = local_folder(uri)
+    if folder is not None:
+        return _folder(folder)
     check_reachable(store)
     prove_conditional_create(store)
     return f"{uri}: answers, and enforces conditional writes"
@@ -161,9 +161,6 @@ def _table(spec: TableSpec) -> str:
     if table is None:
         return f"{spec.uri}: not there yet, the first run creates it"
     if owner(table) is None and not is_empty(table):
-        raise TableRefused(
-            f"{spec.uri} exists and belongs to no pipeline",
-            hint="`run --adopt` takes it over; its rows stay",
-        )
+        raise ownerless(spec)
     refuse_unless_writable(spec, table)
     return f"{spec.uri}: version {table.version()}, fits the schema"

@@ -78,14 +78,22 @@ def open_store(table_uri: str, storage: StorageConfig) -> ObjectStore:
     url = urlsplit(table_uri)
     if url.scheme in {"s3", "s3a"}:
         return _open_s3(url.netloc, url.path.strip("/"), storage)
-    if url.scheme not in {"", "file"}:
+    folder = local_folder(table_uri)
+    if folder is None:
         raise ConfigurationError(
             f"a table cannot live at {url.scheme}://",
             hint="use s3://bucket/folder, or a local folder",
         )
-    folder = Path(unquote(url.path) if url.scheme else table_uri).absolute()
     # Rooted at the file system: a store rooted at the table would have to create its folder.
     return _Store(LocalStore(), str(folder).strip("/") + "/", f"the folder {folder}")
+
+
+def local_folder(table_uri: str) -> Path | None:
+    """The folder of a table on this machine's own disk; None for every other address."""
+    url = urlsplit(table_uri)
+    if url.scheme not in {"", "file"}:
+        return None
+    return Path(unquote(url.path) if url.scheme else table_uri).absolute()
 
 
 def delta_storage_options(storage: StorageConfig) -> dict[str, str]:
@@ -121,8 +129,7 @@ def ca_environment(storage: StorageConfig) -> dict[str, str]:
 def store_error(error: BaseException, place: str) -> StreamProcessorError:
     """The error of ours that a failed call to the store at `place` means; for `raise ... from`.
 
-    Also right for the Delta library, whose client and texts are the same. The sentence is ours:
-    the library's own text may hold addresses and query strings.
+    The sentence is ours: the library's own text may hold addresses and query strings.
     """
     text = str(error)
     if _NO_BUCKET in text:

@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from stream_processor.ports import Memory, Offsets, Partition, Position
-from stream_processor.sinks.delta import fitted
+from stream_processor.ports import Offsets, Partition
+from stream_processor.sinks.delta import DeltaSink, fitted
 from stream_processor.sinks.delta_errors import mapped
-from stream_processor.sinks.delta_table import FencedTable
 from stream_processor.sinks.positions import note
 
 
-class DeltaDeadLetters:
+class DeltaDeadLetters(DeltaSink):
     """Appends dead letters. Implements `ports.DeadLetterSink`; made by `operations.assemble`."""
-
-    def __init__(self, table: FencedTable) -> None:
-        self._table = table
-
-    def remembered(self) -> Memory:
-        """See `ports.Sink.remembered`."""
-        return self._table.remembered()
-
-    def claim(
-        self, owned: Collection[Partition], anchors: Mapping[Partition, Position]
-    ) -> Mapping[Partition, Position]:
-        """See `ports.Sink.claim`."""
-        return self._table.claim(owned, anchors)
-
-    def recheck(self) -> None:
-        """See `ports.Sink.recheck`."""
-        self._table.recheck()
 
     def write(self, rows: pa.RecordBatch, upto: Offsets) -> None:
         """Commit the dead letters of a batch; a batch without any commits nothing [B3]."""
@@ -60,10 +42,6 @@ class DeltaDeadLetters:
                 )
             held[partition] = frozenset(found["offset"].to_pylist())
         return held
-
-    def close(self) -> None:
-        """See `ports.Sink.close`."""
-        self._table.close()
 
 
 def _at_or_above(partition: Partition, offset: int) -> ds.Expression:

@@ -102,6 +102,14 @@ def owner(table: DeltaTable) -> str | None:
     return table.metadata().configuration.get(OWNER_PROPERTY)
 
 
+def ownerless(spec: TableSpec) -> TableRefused:
+    """The refusal of a table that holds something and that no pipeline has signed."""
+    return TableRefused(
+        f"{spec.uri} exists and belongs to no pipeline",
+        hint="`run --adopt` takes it over; its rows stay",
+    )
+
+
 def is_empty(table: DeltaTable) -> bool:
     """Whether no file is in the table now."""
     return not table.file_uris()

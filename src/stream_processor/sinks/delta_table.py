@@ -27,7 +27,6 @@ from deltalake import (
 from stream_processor.errors import (
     Fenced,
     InternalError,
-    TableRefused,
     TableReplaced,
     TableRewound,
 )
@@ -50,6 +49,7 @@ from stream_processor.sinks.delta_create import (
     load_at,
     own,
     owner,
+    ownerless,
     refuse_unless_writable,
 )
 from stream_processor.sinks.delta_errors import mapped
@@ -198,10 +198,7 @@ class FencedTable:
 
     def _take_ownership(self, table: DeltaTable, txns: Mapping[str, int]) -> None:
         if not self._decisions.adopt and (txns or not is_empty(table)):
-            raise TableRefused(
-                f"{self.spec.uri} exists and belongs to no pipeline",
-                hint="`run --adopt` takes it over; its rows stay",
-            )
+            raise ownerless(self.spec)
         own(self.spec, table)
 
     def _pin(self, table: DeltaTable) -> None:
