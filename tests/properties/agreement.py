@@ -69,5 +69,4 @@ def oracle_says(value: bytes | None, specs: Sequence[oracle.Spec], options: orac
         name: shown(Fraction(value) if name in decimals and value is not None else value)
         for name, value in verdict.row.items()
     }
-    kept = verdict.rescued if builders.plan(specs, **options).rescues else None
-    return ("row", row | {"_rescued": repr(kept)})
+    return ("row", row | {"_rescued": repr(verdict.rescued)})
