@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from stream_processor.processor.plan import Plan
 from tests import builders
 
 _LINES = (Path(__file__).parent / "json_verdicts.jsonl").read_text(encoding="utf-8").splitlines()
@@ -41,16 +40,11 @@ def _case(line: str) -> Case:
 
 CASES = [_case(line) for line in _LINES[1:]]
 
-
-def corpus_plan() -> Plan:
-    return builders.plan(
-        HEAD["schema"]["fields"],
-        coerce=HEAD["coerce"],
-        unknown_fields=HEAD["unknown_fields"],
-    )
-
-
-PLAN = corpus_plan()
+PLAN = builders.plan(
+    HEAD["schema"]["fields"],
+    coerce=HEAD["coerce"],
+    unknown_fields=HEAD["unknown_fields"],
+)
 
 
 def expected_row(row: dict[str, Any]) -> dict[str, Any]:
