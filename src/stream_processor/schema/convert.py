@@ -9,6 +9,7 @@ from __future__ import annotations
 import binascii
 from collections.abc import Callable
 from functools import lru_cache
+from typing import TypeVar
 
 import msgspec
 
@@ -21,6 +22,7 @@ Outcome = Value | Failure | None
 Converter = Callable[[bytes], Outcome]
 """Takes the text of one valid JSON value; None is null."""
 
+N = TypeVar("N", bound=Value)
 _FromText = Callable[[str], Value | Failure]
 _NUMERIC = {"int", "long", "float", "double", "decimal"}
 _decode_string = msgspec.json.Decoder(str).decode
@@ -108,10 +110,10 @@ def _number_reader(field: EventField) -> _FromText:
     return numbers.single if column.kind == "float" else numbers.double
 
 
-def _plain_only(number: _FromText) -> _FromText:
+def _plain_only(number: Callable[[str], N | Failure]) -> Callable[[str], N | Failure]:
     """`strict` takes integers only; a number too long or too large is out of range all the same."""
 
-    def read(token: str) -> Value | Failure:
+    def read(token: str) -> N | Failure:
         value = number(token)
         if value is Failure.RANGE or token.lstrip("-").isdigit():
             return value
@@ -142,13 +144,11 @@ def _epoch_reader(field: EventField, coerce: str) -> _FromText:
     if unit is None:
         return lambda _token: Failure.TYPE
 
-    count: _FromText = _long
-    if coerce == "strict":
-        count = _plain_only(count)
+    count = _plain_only(_long) if coerce == "strict" else _long
 
-    def read(token: str) -> Value | Failure:
+    def read(token: str) -> int | Failure:
         value = count(token) if _is_number(token) else Failure.TYPE
-        return value if isinstance(value, Failure) else instants.epoch(token, unit)
+        return value if isinstance(value, Failure) else instants.epoch(value, unit)
 
     return read
 
@@ -169,9 +169,10 @@ def _timestamp_reader(field: EventField, coerce: str) -> _FromText:
 def _epoch_text(text: str, unit: str) -> int | Failure:
     if numbers.NUMBER.fullmatch(text) is None:
         return Failure.FORMAT
-    if isinstance(numbers.whole(text, "long"), Failure):
+    count = _long(text)
+    if isinstance(count, Failure):
         return Failure.FORMAT  # not an epoch at all, so only a string that is not taken
-    return instants.epoch(text, unit)
+    return instants.epoch(count, unit)
 
 
 def _base64(text: str) -> bytes | Failure:

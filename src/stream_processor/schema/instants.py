@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, timedelta
 
-from stream_processor.schema import numbers
 from stream_processor.schema.values import Failure, Value
 
 EPOCH_MICROSECONDS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 """Microseconds in one unit of each epoch format."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-DAY_MICROSECONDS = 86_400_000_000
+_DAY_MICROSECONDS = 86_400_000_000
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _FIRST = int(datetime(1, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
 _LAST = (int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()) + 1) * 1_000_000 - 1
@@ -61,12 +60,9 @@ def within_years(microseconds: int) -> int | Failure:
     return microseconds if _FIRST <= microseconds <= _LAST else Failure.RANGE
 
 
-def epoch(number: str, unit: str) -> int | Failure:
-    """Microseconds of the text of a JSON number that counts `unit`s."""
-    value = numbers.whole(number, "long")
-    if isinstance(value, Failure):
-        return value
-    return within_years(value * EPOCH_MICROSECONDS[unit])
+def epoch(count: int, unit: str) -> int | Failure:
+    """Microseconds of so many `unit`s since 1970."""
+    return within_years(count * EPOCH_MICROSECONDS[unit])
 
 
 def day(text: str) -> int | Failure:
@@ -83,9 +79,9 @@ def midnight(text: str) -> int | Failure:
         return instant
     match = _INSTANT.fullmatch(text)
     below = match[7] if match else None
-    if instant % DAY_MICROSECONDS or (below and below.strip("0")):
+    if instant % _DAY_MICROSECONDS or (below and below.strip("0")):
         return Failure.FORMAT
-    return instant // DAY_MICROSECONDS
+    return instant // _DAY_MICROSECONDS
 
 
 def _days(year: int, month: int, day_of_month: int) -> int | None:
