@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,15 +9,12 @@ from dataclasses import dataclass
 import stream_processor
 from stream_processor.config.fields import SchemaFile
 from stream_processor.config.pipeline import Pipeline, StorageConfig
+from stream_processor.operations.delta_access import delta_options
 from stream_processor.ports import Clock, Decisions, KillPoint, Observer, never
 from stream_processor.processor.plan import Plan, PlanOptions, make_plan
 from stream_processor.runtime.embedded import Engine, Parts
 from stream_processor.runtime.goal import Goal
-from stream_processor.runtime.object_store import (
-    ca_environment,
-    delta_storage_options,
-    open_store,
-)
+from stream_processor.runtime.object_store import open_store
 from stream_processor.runtime.ownership import Terms
 from stream_processor.runtime.retry import Backoff, Retry, Stop
 from stream_processor.schema import records
@@ -85,7 +81,7 @@ def data_table(pipeline: Pipeline, plan: Plan) -> TableSpec:
         partition_by=tuple(partition_columns(pipeline.sink.delta.partition_by)),
         properties=pipeline.sink.delta.properties,
         description=f"rows of the pipeline {pipeline.name}",
-        options=delta_storage_options(pipeline.sink.delta.storage),
+        options=delta_options(pipeline.sink.delta.storage),
     )
 
 
@@ -97,7 +93,7 @@ def dead_letter_table(pipeline: Pipeline) -> TableSpec:
         pipeline_id=pipeline.pipeline_id,
         partition_by=("failed_date",),
         description=f"dead letters of the pipeline {pipeline.name}",
-        options=delta_storage_options(pipeline.dead_letter_storage),
+        options=delta_options(pipeline.dead_letter_storage),
     )
 
 
@@ -178,7 +174,6 @@ def _table(
     decisions: Decisions,
     environment: Environment,
 ) -> FencedTable:
-    os.environ.update(ca_environment(storage))
     return FencedTable(
         spec,
         open_store(spec.uri, storage),

@@ -20,7 +20,7 @@ from stream_processor.operations.assemble import data_table, dead_letter_table, 
 from stream_processor.operations.kafka_readers import sample_reader
 from stream_processor.processor.kernel import process
 from stream_processor.processor.plan import Stamp
-from stream_processor.runtime.object_store import ca_environment, local_folder, open_store
+from stream_processor.runtime.object_store import local_folder, open_store
 from stream_processor.runtime.store_proof import check_reachable, prove_conditional_create
 from stream_processor.sinks.delta_create import (
     TableSpec,
@@ -93,7 +93,6 @@ def probes(pipeline: Pipeline, schema_file: SchemaFile) -> Iterator[Probe]:
         (data_table(pipeline, plan), pipeline.sink.delta.storage),
         (dead_letter_table(pipeline), pipeline.dead_letter_storage),
     ):
-        os.environ.update(ca_environment(storage))
         store = _probe("store", partial(_store, spec.uri, storage))
         yield store
         if store.ok:

@@ -9,8 +9,9 @@ from deltalake.exceptions import TableNotFoundError
 
 from stream_processor.config.pipeline import Pipeline, StorageConfig
 from stream_processor.errors import ConfigurationError, TableRefused
+from stream_processor.operations.delta_access import delta_options
 from stream_processor.ports import Memory, ObjectStore, Partition
-from stream_processor.runtime.object_store import delta_storage_options, open_store
+from stream_processor.runtime.object_store import open_store
 from stream_processor.schema.positions import bare_id
 from stream_processor.sinks import delta_ids, delta_log
 from stream_processor.sinks.delta_create import owner
@@ -111,7 +112,7 @@ def open_ledger(tables: Tables) -> Snapshot | None:
 def _open(pipeline_id: str, uri: str, storage: StorageConfig) -> Snapshot | None:
     with mapped(uri, "opening"):
         try:
-            table = DeltaTable(uri, storage_options=delta_storage_options(storage))
+            table = DeltaTable(uri, storage_options=delta_options(storage))
         except TableNotFoundError:
             return None
         found = owner(table)
