@@ -10,13 +10,14 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType, TracebackType
-from typing import Self
+from types import MappingProxyType
+from typing import ClassVar
 
 from stream_processor.errors import BrokerUnavailable, Unavailable
 from stream_processor.operations.local_stack.kafka_parts import fetch_kafka, java_executable
 from stream_processor.operations.local_stack.process import (
     Lifetime,
+    RunningServer,
     ServerProcess,
     answers,
     free_ports,
@@ -34,44 +35,15 @@ NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class RunningKafka:
-    """A started Kafka. As a context manager it stops at the end of the block.
+class RunningKafka(RunningServer):
+    """A started Kafka. To start it again after its end: `start_kafka(k.data_dir, port=k.port)`."""
 
-    To start it again after `stop` or `kill`: `start_kafka(k.data_dir, port=k.port)`.
-    """
-
-    data_dir: Path
-    port: int
-    process: ServerProcess
+    stop_grace_seconds: ClassVar[float] = STOP_GRACE_SECONDS
 
     @property
     def bootstrap_servers(self) -> str:
         """What clients connect to."""
         return f"127.0.0.1:{self.port}"
-
-    @property
-    def pid(self) -> int:
-        """The process id of Kafka itself."""
-        return self.process.identity.pid
-
-    def stop(self) -> None:
-        """Shut down cleanly. Idempotent."""
-        self.process.stop(STOP_GRACE_SECONDS)
-
-    def kill(self) -> None:
-        """As `kill -9`; a later start on the same folder recovers."""
-        self.process.kill()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
 
 def start_kafka(

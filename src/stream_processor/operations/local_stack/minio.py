@@ -7,14 +7,14 @@ import os
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import ClassVar
 
 from stream_processor.errors import StoreUnavailable
 from stream_processor.operations.local_stack.buckets import Credentials, list_buckets_status
 from stream_processor.operations.local_stack.minio_parts import fetch_minio
 from stream_processor.operations.local_stack.process import (
     Lifetime,
+    RunningServer,
     ServerProcess,
     answers,
     free_ports,
@@ -31,16 +31,11 @@ START_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class RunningMinio:
-    """A started MinIO. As a context manager it stops at the end of the block.
+class RunningMinio(RunningServer):
+    """A started MinIO. To start it again after its end: `start_minio(m.data_dir, port=m.port)`."""
 
-    To start it again after `stop` or `kill`: `start_minio(m.data_dir, port=m.port)`.
-    """
-
-    data_dir: Path
-    port: int
     credentials: Credentials = field(repr=False)
-    process: ServerProcess
+    stop_grace_seconds: ClassVar[float] = STOP_GRACE_SECONDS
 
     @property
     def endpoint(self) -> str:
@@ -56,30 +51,6 @@ class RunningMinio:
     def secret_key(self) -> str:
         """Its password, made by chance for this folder."""
         return self.credentials.secret_key
-
-    @property
-    def pid(self) -> int:
-        """The process id of MinIO itself."""
-        return self.process.identity.pid
-
-    def stop(self) -> None:
-        """Shut down cleanly. Idempotent."""
-        self.process.stop(STOP_GRACE_SECONDS)
-
-    def kill(self) -> None:
-        """As `kill -9`; a later start on the same folder continues."""
-        self.process.kill()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
 
 def start_minio(
@@ -101,7 +72,7 @@ def start_minio(
         if not is_free(chosen):
             raise StoreUnavailable(f"Port {chosen} for the local MinIO is in use.")
         process = _launch(executable, data_dir, chosen, credentials, lifetime)
-        running = RunningMinio(data_dir, chosen, credentials, process)
+        running = RunningMinio(data_dir, chosen, process, credentials)
         with stopped_on_error(process):
             if _is_up(running):
                 return running

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Self
 
 from stream_processor.errors import Unavailable
 
@@ -99,6 +100,38 @@ class ServerProcess:
     def resume(self) -> None:
         """SIGCONT after `suspend`."""
         self.identity.send(signal.SIGCONT)
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """A server on a folder of its own. As a context manager it stops at the end of the block.
+
+    What is common to `RunningKafka` and `RunningMinio`; each has its own `stop_grace_seconds`.
+    """
+
+    data_dir: Path
+    port: int
+    process: ServerProcess
+    stop_grace_seconds: ClassVar[float]
+
+    @property
+    def pid(self) -> int:
+        """The process id of the server itself."""
+        return self.process.identity.pid
+
+    def stop(self) -> None:
+        """Shut down cleanly. Idempotent."""
+        self.process.stop(self.stop_grace_seconds)
+
+    def kill(self) -> None:
+        """As `kill -9`; a later start on the same folder recovers."""
+        self.process.kill()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
 
 def start_server(
