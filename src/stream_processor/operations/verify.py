@@ -12,7 +12,8 @@ per offset. It may run while a pipeline writes.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Protocol
 
@@ -26,9 +27,9 @@ from stream_processor.operations.snapshots import (
     partitions_of,
     superseded,
 )
-from stream_processor.operations.verify_offsets import without
+from stream_processor.operations.verify_offsets import Offsets, without
 from stream_processor.operations.verify_report import Finding, VerifyReport
-from stream_processor.operations.verify_scan import DATA, DEAD_LETTERS, scan
+from stream_processor.operations.verify_scan import DATA, DEAD_LETTERS, IdentityColumns, scan
 from stream_processor.operations.verify_tally import EXAMPLES_MAX, Tally
 from stream_processor.ports import Memory, Partition, Position
 from stream_processor.sinks import delta_log
@@ -62,15 +63,14 @@ def verify(tables: Tables, holes: HoleReader | None = None) -> VerifyReport:
     dead = open_dead_letters(tables)
     ledger = open_ledger(tables)
     tallies = _tallies(data.memory, dead.memory if dead else Memory(positions={}))
-    strangers: dict[tuple[str, Key | None], int] = {}
-    _scan_data(data, tallies, strangers)
+    findings = list(_account(data, DATA, tallies, Tally.add_rows))
     if dead:
-        _scan_dead_letters(dead, tallies, strangers)
+        findings.extend(_account(dead, DEAD_LETTERS, tallies, Tally.add_dead_letters))
     if ledger:
         for found in scan(ledger, DEAD_LETTERS, label="action"):
             if tally := found.key and tallies.get(found.key):
                 tally.add_ledger(found.offsets, found.label)
-    partitions, findings = [], list(_strange(strangers))
+    partitions = []
     _name_the_lost(data, tallies)
     for _, tally in sorted(tallies.items()):
         unchecked = _ask_kafka(holes, tally, data.memory) if holes else None
@@ -99,30 +99,20 @@ def _tallies(data: Memory, dead: Memory) -> dict[Key, Tally]:
     return tallies
 
 
-def _scan_data(
-    data: Snapshot, tallies: dict[Key, Tally], strangers: dict[tuple[str, Key | None], int]
-) -> None:
-    for found in scan(data, DATA):
+def _account(
+    table: Snapshot,
+    columns: IdentityColumns,
+    tallies: Mapping[Key, Tally],
+    add: Callable[[Tally, Offsets], None],
+) -> Iterator[Finding]:
+    """Put every row's offset into its partition's tally; yield what belongs to none."""
+    strangers: Counter[Key | None] = Counter()
+    for found in scan(table, columns):
         if tally := found.key and tallies.get(found.key):
-            tally.add_rows(found.offsets)
+            add(tally, found.offsets)
         else:
-            place = ("data", found.key)
-            strangers[place] = strangers.get(place, 0) + len(found.offsets)
-
-
-def _scan_dead_letters(
-    dead: Snapshot, tallies: dict[Key, Tally], strangers: dict[tuple[str, Key | None], int]
-) -> None:
-    for found in scan(dead, DEAD_LETTERS):
-        if tally := found.key and tallies.get(found.key):
-            tally.add_dead_letters(found.offsets)
-        else:
-            place = ("dead", found.key)
-            strangers[place] = strangers.get(place, 0) + len(found.offsets)
-
-
-def _strange(strangers: dict[tuple[str, Key | None], int]) -> Iterator[Finding]:
-    for (_, key), number in strangers.items():
+            strangers[found.key] += len(found.offsets)
+    for key, number in strangers.items():
         if key is None:
             yield Finding("no_identity", None, None, None, number)
         else:
