@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 from stream_processor.config.fields import FieldSpec, SchemaFile
 from stream_processor.errors import ConfigurationError
-from stream_processor.schema import instants, pattern, settings
+from stream_processor.schema import instants, pattern, records, settings
 from stream_processor.schema.event import EventField, EventSchema
 from stream_processor.schema.paths import Path, parse_path
 from stream_processor.schema.types import ColumnType, parse_type
 
 _NAME = re.compile(r"[^\W\d]\w*")
-_RESERVED = ("_ingested_at", "_rescued")
+_RESERVED = (records.INGESTED_AT, records.RESCUED)
 
 
 class Problem(NamedTuple):

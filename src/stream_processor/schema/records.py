@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-_UTC_US = pa.timestamp("us", tz="UTC")
+from stream_processor.schema.types import TIMESTAMP
+
 _DICTIONARY = pa.dictionary(pa.int32(), pa.string())
 
 HEADERS = pa.list_(
@@ -52,7 +53,7 @@ PROBLEM = pa.struct(
 DEAD_LETTER = pa.schema(
     [
         pa.field("dlq_id", pa.string()),
-        pa.field("failed_at", _UTC_US),
+        pa.field("failed_at", TIMESTAMP),
         pa.field("failed_date", pa.date32()),
         pa.field("pipeline", pa.string()),
         pa.field("schema_version", pa.string()),
@@ -72,7 +73,7 @@ DEAD_LETTER = pa.schema(
         pa.field("topic_id", pa.string()),
         pa.field("partition", pa.int32()),
         pa.field("offset", pa.int64()),
-        pa.field("kafka_timestamp", _UTC_US),
+        pa.field("kafka_timestamp", TIMESTAMP),
         pa.field("timestamp_type", pa.int32()),
         pa.field("key", pa.binary()),
         pa.field("value", pa.binary()),
