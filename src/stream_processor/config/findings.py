@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 from stream_processor.config.pipeline import Model
 
+OWN_KEY = "set {} instead, so that there is one place for it"
+"""The hint for a raw client setting that has a key of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
-from stream_processor.config.findings import Finding, Rule
+from stream_processor.config.findings import OWN_KEY, Finding, Rule
 from stream_processor.config.pipeline import DeadLetterConfig, DeltaSink, Pipeline, StorageConfig
 
 _DAY = 86_400
@@ -23,20 +23,19 @@ _INTERVAL = re.compile(r"(?:interval\s+)?([0-9]{1,9})\s+([a-z]+?)s?", re.IGNOREC
 _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^?#]*[^/?#]")
 
 _UNSAFE = "commits are only safe where the store refuses to create an object twice"
-_OWN_KEY = "set {} instead, so that there is one place for it"
 _REFUSED_OPTIONS: Mapping[str, str] = {
     "s3_allow_unsafe_rename": _UNSAFE,
     "allow_unsafe_rename": _UNSAFE,
     "s3_locking_provider": "commits need no lock table: the store's conditional create is enough",
     "allow_invalid_certificates": "name the store's authority in ca_file instead",
-    "access_key_id": _OWN_KEY.format("access_key_id"),
-    "secret_access_key": _OWN_KEY.format("secret_access_key"),
-    "endpoint": _OWN_KEY.format("endpoint"),
-    "endpoint_url": _OWN_KEY.format("endpoint"),
-    "endpoint_url_s3": _OWN_KEY.format("endpoint"),
-    "region": _OWN_KEY.format("region"),
-    "default_region": _OWN_KEY.format("region"),
-    "allow_http": _OWN_KEY.format("allow_http"),
+    "access_key_id": OWN_KEY.format("access_key_id"),
+    "secret_access_key": OWN_KEY.format("secret_access_key"),
+    "endpoint": OWN_KEY.format("endpoint"),
+    "endpoint_url": OWN_KEY.format("endpoint"),
+    "endpoint_url_s3": OWN_KEY.format("endpoint"),
+    "region": OWN_KEY.format("region"),
+    "default_region": OWN_KEY.format("region"),
+    "allow_http": OWN_KEY.format("allow_http"),
 }
 
 

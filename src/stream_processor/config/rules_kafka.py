@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from stream_processor.config.findings import Finding, Rule
+from stream_processor.config.findings import OWN_KEY, Finding, Rule
 from stream_processor.config.pipeline import KafkaSource, Security
 
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
@@ -15,7 +15,6 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\
 _NOT_POSIX = re.compile(r"\\[dD]|\(\?|[*+?}][?+]")
 
 _OURS = "the promise of exactly once depends on it, so the product sets it"
-_OWN_KEY = "set {} instead, so that there is one place for it"
 REFUSED_PROPERTIES: Mapping[str, str] = {
     "enable.auto.commit": _OURS,
     "auto.commit.enable": _OURS,
@@ -30,18 +29,18 @@ REFUSED_PROPERTIES: Mapping[str, str] = {
     "allow.auto.create.topics": _OURS,
     "default.topic.config": "it takes a table, not text; its settings can be set directly",
     "topic.blacklist": "leave the topic out of topics or topics_regex instead",
-    "group.id": _OWN_KEY.format("group_id"),
-    "bootstrap.servers": _OWN_KEY.format("bootstrap_servers"),
-    "metadata.broker.list": _OWN_KEY.format("bootstrap_servers"),
-    "security.protocol": _OWN_KEY.format("security.protocol"),
-    "sasl.mechanism": _OWN_KEY.format("security.mechanism"),
-    "sasl.mechanisms": _OWN_KEY.format("security.mechanism"),
-    "sasl.username": _OWN_KEY.format("security.username"),
-    "sasl.password": _OWN_KEY.format("security.password"),
-    "ssl.ca.location": _OWN_KEY.format("security.ca_file"),
-    "ssl.certificate.location": _OWN_KEY.format("security.certificate_file"),
-    "ssl.key.location": _OWN_KEY.format("security.key_file"),
-    "ssl.key.password": _OWN_KEY.format("security.key_password"),
+    "group.id": OWN_KEY.format("group_id"),
+    "bootstrap.servers": OWN_KEY.format("bootstrap_servers"),
+    "metadata.broker.list": OWN_KEY.format("bootstrap_servers"),
+    "security.protocol": OWN_KEY.format("security.protocol"),
+    "sasl.mechanism": OWN_KEY.format("security.mechanism"),
+    "sasl.mechanisms": OWN_KEY.format("security.mechanism"),
+    "sasl.username": OWN_KEY.format("security.username"),
+    "sasl.password": OWN_KEY.format("security.password"),
+    "ssl.ca.location": OWN_KEY.format("security.ca_file"),
+    "ssl.certificate.location": OWN_KEY.format("security.certificate_file"),
+    "ssl.key.location": OWN_KEY.format("security.key_file"),
+    "ssl.key.password": OWN_KEY.format("security.key_password"),
 }
 """librdkafka properties that a file may not set, and why."""
 
