@@ -18,14 +18,14 @@ from stream_processor.config.pipeline import (
 )
 from stream_processor.config.rules_delta import DELTA_RULES
 from stream_processor.config.rules_kafka import KAFKA_RULES
+from stream_processor.config.values import IDENTIFIER
 
-_IDENTIFIER = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})")
 _SMALLEST_MEMORY = 64 * 2**20
 
 
 def _identity(pipeline: Pipeline) -> Iterator[Finding]:
-    if pipeline.id is None and not _IDENTIFIER.fullmatch(pipeline.name):
+    if pipeline.id is None and not re.fullmatch(IDENTIFIER, pipeline.name):
         hint = "letters, digits, '.', '_' and '-'; or set id too, which never changes"
         yield Finding(("name",), "without an id, the name must be fit for one", hint)
 

@@ -16,6 +16,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, St
 
 MASK = "***"
 
+IDENTIFIER = "[A-Za-z0-9._-]{1,128}"
+"""What an identity in the tables looks like, also one that is taken from the name."""
+
 _SECRET_WORDS = re.compile(
     r"pass(?:word|wd|phrase)|pwd|psw|secret|token|credential|(?<!public.)key|jaas|\bpem\b",
     re.IGNORECASE,
@@ -24,8 +27,6 @@ _MISSPELT = ("password", "passphrase", "secret", "token", "credential")
 _NOT_SECRET = re.compile(
     r"key[._-]?file|key\.location|key\.(?:de)?serializer|token\.endpoint\.url", re.IGNORECASE
 )
-
-
 _WORD = re.compile(r"""[^\s"']+""")
 
 
@@ -81,7 +82,7 @@ class Settings(dict[str, str]):
     """Raw client settings, name to text. Its repr masks what looks secret."""
 
     def __repr__(self) -> str:
-        return repr({key: MASK if looks_secret(key) else value for key, value in self.items()})
+        return repr(_masked(self))
 
     __str__ = __repr__
 
@@ -126,7 +127,7 @@ def _masked(value: Settings) -> dict[str, str]:
     return {key: MASK if looks_secret(key) else text for key, text in value.items()}
 
 
-Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")]
+Identifier = Annotated[str, Field(pattern=f"^{IDENTIFIER}$")]
 Text = Annotated[str, StringConstraints(min_length=1)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
