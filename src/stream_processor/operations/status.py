@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ import pyarrow.dataset as ds
 from stream_processor.operations.snapshots import (
     Snapshot,
     Tables,
+    note_of,
     open_data,
     open_dead_letters,
     partitions_of,
@@ -176,7 +176,7 @@ def _partitions(data: Memory, dead: Memory | None, ends: Ends | None) -> Iterato
 
 def _commit(commit: Commit) -> CommitStatus | None:
     """A batch of ours; claims and other upkeep are not shown."""
-    note = _note(commit)
+    note = note_of(commit)
     if note.get("kind") != "batch":
         return None
     parts = note.get("partitions", {}).values()
@@ -192,11 +192,6 @@ def _commit(commit: Commit) -> CommitStatus | None:
         dead_letters=sum(part.get("dead", 0) for part in parts),
         seconds=None if took_ms is None else int(took_ms) / 1000,
     )
-
-
-def _note(commit: Commit) -> dict[str, Any]:
-    note = json.loads(commit.info.get("stream_processor", "{}"))
-    return note if isinstance(note, dict) else {}
 
 
 def _foreign(commit: Commit) -> str | None:

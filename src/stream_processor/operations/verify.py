@@ -11,7 +11,6 @@ per offset. It may run while a pipeline writes.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, islice
@@ -21,6 +20,7 @@ from stream_processor.operations.snapshots import (
     Key,
     Snapshot,
     Tables,
+    note_of,
     open_data,
     open_dead_letters,
     open_ledger,
@@ -133,8 +133,7 @@ def _noted_holes(data: Snapshot) -> dict[str, list[tuple[int, int]]]:
     noted: dict[str, list[tuple[int, int]]] = {}
     commits = delta_log.commits_backwards(data.store, data.version)
     for commit in islice(commits, _NOTED_COMMITS_MAX):
-        note = json.loads(commit.info.get("stream_processor", "{}"))
-        for name, part in note.get("partitions", {}).items():
+        for name, part in note_of(commit).get("partitions", {}).items():
             ranges = (*part.get("holes", ()), *part.get("gaps", ()))
             noted.setdefault(name, []).extend((low, high) for low, high in ranges)
     return noted
