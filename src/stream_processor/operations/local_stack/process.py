@@ -114,11 +114,6 @@ class RunningServer:
     process: ServerProcess
     stop_grace_seconds: ClassVar[float]
 
-    @property
-    def pid(self) -> int:
-        """The process id of the server itself."""
-        return self.process.identity.pid
-
     def stop(self) -> None:
         """Shut down cleanly. Idempotent."""
         self.process.stop(self.stop_grace_seconds)
