@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -29,6 +30,22 @@ from stream_processor.sources.kafka_topics import Place
 
 _COORDINATOR_TRIES = 20
 _COORDINATOR_PAUSE_SECONDS = 0.25
+
+
+def onlooker(settings: KafkaSettings, log: ClientLog) -> Consumer:
+    """A consumer that nobody notices. Used by the readers that stand beside a pipeline.
+
+    The group's name is a formality of the client, and needed to ask for the group's offsets:
+    without `subscribe` nobody joins it. Raises `ConfigurationError`.
+    """
+    properties = consumer_properties(settings)
+    properties.pop("group.instance.id", None)
+    return _consumer(properties, log)
+
+
+def _consumer(properties: Mapping[str, Any], log: ClientLog) -> Consumer:
+    with settings_refused():
+        return Consumer({**properties, "error_cb": log.client_error}, logger=log)
 
 
 def committed_by_group(
@@ -81,13 +98,8 @@ class GroupMember:
         self._uncommitted: deque[Offsets] = deque()
         self._on_revoke = on_revoke
         self._log = log
-        properties = {
-            **consumer_properties(settings),
-            "error_cb": log.client_error,
-            "on_commit": self._committed,
-        }
-        with settings_refused():
-            self._consumer = Consumer(properties, logger=log)
+        properties = {**consumer_properties(settings), "on_commit": self._committed}
+        self._consumer = _consumer(properties, log)
         self._consumer.subscribe(
             settings.subscription,
             on_assign=self._assigned,

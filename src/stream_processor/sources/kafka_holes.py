@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, suppress
-from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from stream_processor.errors import BrokerUnavailable, TopicMissing
 from stream_processor.ports import Clock, Observer, Partition
-from stream_processor.sources.kafka_errors import Meaning, as_ours, meaning, settings_refused
+from stream_processor.sources.kafka_errors import Meaning, as_ours, meaning
+from stream_processor.sources.kafka_group import onlooker
 from stream_processor.sources.kafka_log import ClientLog
-from stream_processor.sources.kafka_settings import KafkaSettings, consumer_properties
+from stream_processor.sources.kafka_settings import KafkaSettings
 from stream_processor.sources.kafka_topics import Described, KafkaTopics
 
 # Reading on costs less than seeking, up to about this distance.
@@ -68,14 +68,7 @@ class KafkaHoles:
         The ranges must lie within `readable`. Raises `BrokerUnavailable` when Kafka is silent for
         `contact_seconds`, or another `Unavailable`.
         """
-        # The group's name is a formality of the client: with `assign` nobody joins it.
-        properties: dict[str, Any] = {
-            **consumer_properties(self._settings),
-            "error_cb": self._log.client_error,
-        }
-        with settings_refused():
-            consumer = Consumer(properties, logger=self._log)
-        with closing(consumer):
+        with closing(onlooker(self._settings, self._log)) as consumer:
             for span in _spans(ranges):
                 begin, end = span[0][0], span[-1][1]
                 offsets = self._read(consumer, partition, begin, end)

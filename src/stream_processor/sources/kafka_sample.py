@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
-from typing import Any
 
 import pyarrow as pa
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -15,10 +14,10 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from stream_processor.errors import BrokerUnavailable, TopicMissing
 from stream_processor.ports import Clock, Observer, Partition, StartAt
 from stream_processor.sources.kafka_batch import FETCH_ROWS_MAX, OpenBatch
-from stream_processor.sources.kafka_errors import as_ours, settings_refused
-from stream_processor.sources.kafka_group import committed_by_group
+from stream_processor.sources.kafka_errors import as_ours
+from stream_processor.sources.kafka_group import committed_by_group, onlooker
 from stream_processor.sources.kafka_log import ClientLog
-from stream_processor.sources.kafka_settings import KafkaSettings, consumer_properties
+from stream_processor.sources.kafka_settings import KafkaSettings
 from stream_processor.sources.kafka_topics import Described, KafkaTopics, Place
 from stream_processor.sources.limits import BatchLimits
 
@@ -53,7 +52,7 @@ class KafkaSample:
 
     def committed(self) -> int:
         """For how many partitions the consumer group has offsets: whether we may read them."""
-        with closing(self._consumer()) as consumer:
+        with closing(onlooker(self._settings, self._log)) as consumer:
             found = committed_by_group(
                 consumer, self._log, self._places(), self._settings.request_seconds
             )
@@ -76,7 +75,7 @@ class KafkaSample:
         limits = BatchLimits(records_max, self._settings.memory_bytes, float("inf"))
         batch = OpenBatch(starts, limits, self._observer, self._clock)
         if starts:
-            with closing(self._consumer()) as consumer:
+            with closing(onlooker(self._settings, self._log)) as consumer:
                 self._fill(batch, ends, consumer)
         return batch.close().records
 
@@ -111,19 +110,9 @@ class KafkaSample:
         ]
 
     def _all_topics(self) -> list[str]:
-        with closing(self._consumer()) as consumer:
+        with closing(onlooker(self._settings, self._log)) as consumer:
             try:
                 found = consumer.list_topics(timeout=self._settings.request_seconds)
             except KafkaException as error:
                 raise as_ours(self._log.reason_of(error.args[0]), "list topics") from error
         return sorted(found.topics)
-
-    def _consumer(self) -> Consumer:
-        # The group's name is needed to ask for its offsets; without `subscribe` nobody joins it.
-        properties: dict[str, Any] = {
-            **consumer_properties(self._settings),
-            "error_cb": self._log.client_error,
-        }
-        properties.pop("group.instance.id", None)
-        with settings_refused():
-            return Consumer(properties, logger=self._log)
