@@ -6,15 +6,22 @@ import typing
 from collections.abc import Iterator
 from typing import Any
 
+from pydantic.fields import FieldInfo
+
 from stream_processor.config.pipeline import Model
 
 KeyPath = tuple[str | int, ...]
 """Where a value is in a file: `("source", "kafka", "topics", 0)`."""
 
 
+def fields_of(model: type[Model]) -> dict[str, FieldInfo]:
+    """The keys of one section as they are written in a file, each with all that is known of it."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
 def keys_of(model: type[Model]) -> dict[str, Any]:
-    """The keys of one section as they are written in a file, each with its annotation."""
-    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+    """The same, each with its annotation only."""
+    return {key: field.annotation for key, field in fields_of(model).items()}
 
 
 def model_in(annotation: Any) -> type[Model] | None:

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from stream_processor.config.fields import FieldSpec, SchemaFile
-from stream_processor.config.model_keys import is_open, model_in, sections
+from stream_processor.config.model_keys import fields_of, is_open, model_in, sections
 from stream_processor.config.pipeline import Model, Pipeline
 from stream_processor.config.units import Duration, Size
 
@@ -41,7 +41,7 @@ def _tables(root: type[Model], file: str) -> Iterator[str]:
         name = f"`{dotted}{'[]' if model is FieldSpec else ''}`" if dotted else f"The {file}"
         yield f"### {name}\n\n{model.__doc__}\n"
         yield "| key | type | default | meaning |\n| --- | --- | --- | --- |"
-        yield from (_row(field.alias or key, field) for key, field in model.model_fields.items())
+        yield from (_row(key, field) for key, field in fields_of(model).items())
         yield ""
 
 
@@ -62,7 +62,7 @@ def _type(annotation: Any) -> str:
         return _type(choices[0]) if len(choices) == 1 else "text, number, true or false"
     if origin is tuple:
         return f"list of {_type(parts[0])}"
-    if typing.get_origin(annotation) is typing.Annotated:
+    if origin is typing.Annotated:
         return _type(parts[0])
     model = model_in(annotation)
     return "section" if model is not None else _NAMES[annotation]

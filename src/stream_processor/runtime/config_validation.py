@@ -10,7 +10,14 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from stream_processor.config.findings import Finding, Rule
-from stream_processor.config.model_keys import KeyPath, homes, keys_of, model_at, model_in
+from stream_processor.config.model_keys import (
+    KeyPath,
+    fields_of,
+    homes,
+    keys_of,
+    model_at,
+    model_in,
+)
 from stream_processor.config.pipeline import Model
 from stream_processor.config.values import shown_key
 from stream_processor.runtime.config_problems import Problem, Spot, problem_at
@@ -223,15 +230,13 @@ def _meaning(model: type[Model], path: KeyPath) -> str:
     section = model_at(model, path[:-1])
     if section is None:
         return ""
-    fields = {field.alias or name: field for name, field in section.model_fields.items()}
-    description = fields[str(path[-1])].description if str(path[-1]) in fields else None
-    return " ".join((description or "").replace("`", "").split())
+    field = fields_of(section).get(str(path[-1]))
+    description = (field.description if field is not None else None) or ""
+    return " ".join(description.replace("`", "").split())
 
 
 def _smallest(model: type[Model]) -> str:
-    required = [
-        field.alias or name for name, field in model.model_fields.items() if field.is_required()
-    ]
+    required = [key for key, field in fields_of(model).items() if field.is_required()]
     return f"it needs at least {', '.join(required)}"
 
 
