@@ -6,7 +6,6 @@ between keys, then the schema file that the pipeline names, then the columns tha
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -19,7 +18,12 @@ from stream_processor.config.pipeline import DeltaSink, Pipeline
 from stream_processor.config.rules import RULES
 from stream_processor.runtime.config_mode import check_default_variables
 from stream_processor.runtime.config_overrides import apply_overrides
-from stream_processor.runtime.config_problems import InvalidConfiguration, Problem
+from stream_processor.runtime.config_problems import (
+    InvalidConfiguration,
+    Problem,
+    has_errors,
+    why_unreadable,
+)
 from stream_processor.runtime.config_references import References
 from stream_processor.runtime.config_validation import (
     add_finding,
@@ -94,7 +98,7 @@ def load_schema(path: Path) -> SchemaFile:
     """Read and check a schema file alone, for `try --schema`. Raises `InvalidConfiguration`."""
     document = read_file(path)
     schema_file = _check_schema(None, document)
-    if schema_file is None or has_errors(tuple(document.problems)):
+    if schema_file is None or has_errors(document.problems):
         raise InvalidConfiguration(document.problems)
     return schema_file
 
@@ -102,11 +106,6 @@ def load_schema(path: Path) -> SchemaFile:
 def default_file() -> Path:
     """The pipeline file of the package, which runs when none is named."""
     return Path(str(resources.files("stream_processor.config"))) / "pipeline.yaml"
-
-
-def has_errors(problems: tuple[Problem, ...]) -> bool:
-    """Whether any of the problems is more than a warning."""
-    return any(problem.severity == "error" for problem in problems)
 
 
 def read_file(path: Path) -> Document:
@@ -119,8 +118,7 @@ def read_file(path: Path) -> Document:
         with path.open("rb") as file:
             return read_yaml(name, file.read(FILE_BYTES_MAX + 1))
     except (OSError, ValueError) as error:
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "name"
-        message = f"the file cannot be read: {reason}"
+        message = f"the file cannot be read: {why_unreadable(error)}"
         raise InvalidConfiguration([Problem(name, 0, 0, message)]) from error
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stream_processor.config.model_keys import KeyPath, is_open, keys_of, model_in
 from stream_processor.config.pipeline import Model, Pipeline
 from stream_processor.config.values import MASK, ReferencedText, looks_secret
-from stream_processor.runtime.config_problems import Spot, Text, problem_at
+from stream_processor.runtime.config_problems import Spot, Text, did_you_mean, problem_at
 from stream_processor.runtime.config_yaml import Document, Place, read_text
 
 
@@ -58,8 +57,7 @@ def _path(name: str) -> tuple[KeyPath, str, str]:
     for index, key in enumerate(keys):
         known = keys_of(model) if model is not None else {}
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f'did you mean "{near[0]}"?' if near else f"known keys: {', '.join(known)}"
+            hint = did_you_mean(key, known) or f"known keys: {', '.join(known)}"
             return (), f'unknown key "{key}"', hint if known else ""
         if is_open(known[key]):
             rest = ".".join(keys[index + 1 :])

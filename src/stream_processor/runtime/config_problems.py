@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -121,6 +123,22 @@ def problem_at(
         caret=caret,
         width=max(1, spot.width),
     )
+
+
+def has_errors(problems: Iterable[Problem]) -> bool:
+    """Whether any of the problems is more than a warning."""
+    return any(problem.severity == "error" for problem in problems)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint with the nearest of the known words; empty where none is near."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f'did you mean "{near[0]}"?' if near else ""
+
+
+def why_unreadable(error: OSError | ValueError) -> str:
+    """Why a file could not be opened or read, in the system's words; never its path."""
+    return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "name"
 
 
 def render(problems: Iterable[Problem]) -> str:

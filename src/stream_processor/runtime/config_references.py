@@ -6,7 +6,6 @@ never add a key or change the shape of the file; the type of the place decides w
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from typing import Any
 
 from stream_processor.config.model_keys import KeyPath
 from stream_processor.config.values import ReferencedText
-from stream_processor.runtime.config_problems import Spot, problem_at
+from stream_processor.runtime.config_problems import Spot, problem_at, why_unreadable
 from stream_processor.runtime.config_yaml import Document
 
 VALUE_BYTES_MAX = 64 * 2**10
@@ -141,8 +140,7 @@ def _read(path: Path, what: str) -> str:
         with path.open("rb") as file:
             data = file.read(VALUE_BYTES_MAX + 1)
     except (OSError, ValueError) as error:
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "name"
-        raise _Unresolved(f"{what} cannot be read: {reason}") from error
+        raise _Unresolved(f"{what} cannot be read: {why_unreadable(error)}") from error
     if len(data) > VALUE_BYTES_MAX:
         raise _Unresolved(f"{what} is larger than {VALUE_BYTES_MAX:,} bytes")
     try:

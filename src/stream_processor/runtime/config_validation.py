@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -20,7 +19,13 @@ from stream_processor.config.model_keys import (
 )
 from stream_processor.config.pipeline import Model
 from stream_processor.config.values import shown_key
-from stream_processor.runtime.config_problems import Problem, Spot, problem_at
+from stream_processor.runtime.config_problems import (
+    Problem,
+    Spot,
+    did_you_mean,
+    has_errors,
+    problem_at,
+)
 from stream_processor.runtime.config_yaml import Document
 
 M = TypeVar("M", bound=Model)
@@ -57,7 +62,7 @@ def validate(document: Document, model: type[M]) -> M | None:
         for detail in error.errors(include_url=False, include_input=False):
             _complain(document, model, detail)
         return None
-    return None if any(problem.severity == "error" for problem in document.problems) else value
+    return None if has_errors(document.problems) else value
 
 
 def apply_rules(document: Document, rules: Iterable[Rule]) -> None:
@@ -191,8 +196,7 @@ def _wrong_value(document: Document, path: KeyPath, detail: ErrorDetails) -> tup
     if kind == "literal_error":
         expected = str(context["expected"]).replace("'", "")
         choices = expected.replace(" or ", ", ").split(", ")
-        near = difflib.get_close_matches(str(value), choices, n=1)
-        return f"expected {expected}", f'did you mean "{near[0]}"?' if near else ""
+        return f"expected {expected}", did_you_mean(str(value), choices)
     if kind == "string_pattern_mismatch":
         return "expected 1 to 128 letters, digits, '.', '_' or '-'", ""
     if kind == "value_error":
@@ -217,11 +221,9 @@ def _where_it_belongs(model: type[Model], path: KeyPath) -> str:
     """Help with an unknown key: the nearest key of its section, or the section that has it."""
     section, key = model_at(model, path[:-1]), str(path[-1])
     known = list(keys_of(section)) if section is not None else []
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    if near:
-        return f'did you mean "{near[0]}"?'
-    elsewhere = homes(model, key)
-    if elsewhere:
+    if near := did_you_mean(key, known):
+        return near
+    if elsewhere := homes(model, key):
         return f"it is a key of {', '.join(elsewhere)}"
     return f"known keys here: {', '.join(known)}"
 
