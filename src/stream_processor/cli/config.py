@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from stream_processor.cli.options import AsJson, Overrides, PipelineFile, Verbose, overrides
-from stream_processor.cli.output import columns, json_text, say, say_json
+from stream_processor.cli.output import json_text, say_columns, say_json
 from stream_processor.cli.pipeline_file import load
 
 app = typer.Typer(
@@ -35,8 +35,7 @@ def show(
         say_json({**files, "settings": [asdict(each) for each in settings]})
         return
     rows = [(each.key, _text(each.value), each.origin) for each in settings]
-    for line in columns([("key", "value", "origin"), *rows]):
-        say(line)
+    say_columns([("key", "value", "origin"), *rows])
 
 
 @app.command("schema")

@@ -76,6 +76,12 @@ def columns(rows: Iterable[Sequence[object]], *, right: Iterable[int] = ()) -> l
     return ["   ".join(_aligned(row, widths, flush)).rstrip() for row in table]
 
 
+def say_columns(rows: Iterable[Sequence[object]], *, right: Iterable[int] = ()) -> None:
+    """Say what `columns` makes of the rows."""
+    for line in columns(rows, right=right):
+        say(line)
+
+
 def _aligned(row: list[str], widths: list[int], flush: set[int]) -> Iterable[str]:
     for index, (text, width) in enumerate(zip(row, widths, strict=True)):
         space = " " * (width - cell_len(text))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stream_processor.cli.options import AsJson, Overrides, PipelineFile, Verbose, overrides
-from stream_processor.cli.output import cell, columns, note, say, say_json, sentence
+from stream_processor.cli.output import cell, note, say, say_columns, say_json, sentence
 from stream_processor.cli.pipeline_file import load
 from stream_processor.errors import Unavailable
 
@@ -88,15 +88,13 @@ def _partitions(report: StatusReport) -> None:
         for each in report.partitions
     ]
     header = ("topic", "partition", "committed", "end", "lag", "state")
-    for line in columns([header, *rows], right=range(1, 5)):
-        say(line)
+    say_columns([header, *rows], right=range(1, 5))
 
 
 def _tables(tables: list[TableStatus]) -> None:
     say("")
     rows = [(t.uri, t.version, t.rows, t.files, _size(t.size_bytes)) for t in tables]
-    for line in columns([("table", "version", "rows", "files", "size"), *rows], right=range(1, 5)):
-        say(line)
+    say_columns([("table", "version", "rows", "files", "size"), *rows], right=range(1, 5))
 
 
 def _commits(report: StatusReport) -> None:
@@ -114,8 +112,7 @@ def _commits(report: StatusReport) -> None:
         for each in report.commits[:_COMMITS_SHOWN]
     ]
     header = ("last commits", "version", "rows", "dead letters", "took")
-    for line in columns([header, *rows], right=range(1, 5)):
-        say(line)
+    say_columns([header, *rows], right=range(1, 5))
 
 
 def _dead_letters(report: StatusReport) -> None:
@@ -124,8 +121,7 @@ def _dead_letters(report: StatusReport) -> None:
         return
     say("")
     rows = [(each.stage, each.code, each.count) for each in report.dead_letters]
-    for line in columns([("dead letters", "code", "count"), *rows], right=[2]):
-        say(line)
+    say_columns([("dead letters", "code", "count"), *rows], right=[2])
 
 
 def _known(number: int | None) -> object:

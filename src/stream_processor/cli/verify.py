@@ -8,7 +8,7 @@ import typer
 
 from stream_processor.cli.endings import DONE, FINDINGS
 from stream_processor.cli.options import AsJson, Overrides, PipelineFile, Verbose, overrides
-from stream_processor.cli.output import cell, columns, say, say_json, sentence
+from stream_processor.cli.output import cell, say, say_columns, say_json, sentence
 from stream_processor.cli.pipeline_file import load
 
 if TYPE_CHECKING:
@@ -76,8 +76,7 @@ def show(report: VerifyReport) -> None:
         for each in report.partitions
     ]
     header = (*_HEADER, *(["not checked"] if asked else []))
-    for line in columns([header, *rows], right=range(1, len(header))):
-        say(line)
+    say_columns([header, *rows], right=range(1, len(header)))
     say("")
     for finding in report.findings:
         topic = finding.topic or finding.topic_id or "-"

@@ -7,7 +7,7 @@ from importlib import metadata
 
 from stream_processor import __version__
 from stream_processor.cli.options import AsJson
-from stream_processor.cli.output import columns, say, say_json
+from stream_processor.cli.output import say_columns, say_json
 
 _LIBRARIES = ("confluent-kafka", "deltalake", "obstore", "pyarrow", "msgspec", "pydantic")
 
@@ -19,5 +19,4 @@ def version(*, as_json: AsJson = False) -> None:
     if as_json:
         say_json(versions)
         return
-    for line in columns(versions.items()):
-        say(line)
+    say_columns(versions.items())

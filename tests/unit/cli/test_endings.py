@@ -96,7 +96,7 @@ def test_ctrl_c_anywhere(command: Command, monkeypatch: pytest.MonkeyPatch) -> N
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("stream_processor.cli.version.columns", interrupted)
+    monkeypatch.setattr("stream_processor.cli.version.say_columns", interrupted)
     ended = command("version")
     assert ended.code == 130
     assert "Traceback" not in ended.err
