@@ -19,6 +19,7 @@ from typing import Literal, Protocol, TextIO, cast
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from stream_processor.config.values import MASK
 from stream_processor.errors import StreamProcessorError
 from stream_processor.ports import Clock, Partition
 from stream_processor.schema.display import printable
@@ -29,7 +30,6 @@ TEXT_LIMIT = 1000
 ITEMS_MAX = 50
 DEPTH_MAX = 4
 FRAMES_MAX = 5
-MASK = "***"
 _SECRET_LENGTH_MIN = 4
 """A shorter secret is not masked by its text: it would mask half of every line."""
 
