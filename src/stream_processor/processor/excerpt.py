@@ -93,10 +93,9 @@ class _Masking:
             return
         self._move(punctuation)
         ends_value = punctuation in (None, b"}", b"]")
-        if ends_value and self._hidden_depth is not None:
-            self._hidden_depth = (
-                self._hidden_depth if len(self._open) > self._hidden_depth else None
-            )
+        hidden = self._hidden_depth
+        if ends_value and hidden is not None and len(self._open) <= hidden:
+            self._hidden_depth = None
 
     def _path(self) -> tuple[str, ...]:
         return tuple(key for key in (*self._open[1:], self._key) if key is not None)
