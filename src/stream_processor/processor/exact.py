@@ -14,6 +14,7 @@ import msgspec
 from stream_processor.errors import InternalError
 from stream_processor.processor import excerpt
 from stream_processor.processor.plan import Plan
+from stream_processor.processor.reader import Token
 from stream_processor.processor.rejection import PROBLEMS_MAX, Problem, Rejection, of_problems
 from stream_processor.processor.syntax import fault
 from stream_processor.schema.convert import converter
@@ -23,7 +24,6 @@ from stream_processor.schema.values import Failure, Value
 
 _TEXT_MAX = 200
 
-Token = msgspec.Raw | bytes
 Check = Callable[[Value], tuple[str, str] | None]
 """The code and what was expected of a value that breaks a rule; None when it breaks none."""
 
