@@ -105,7 +105,7 @@ def _problems(rejections: Sequence[Rejection]) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), structs)
 
 
-def _payload(values: list[bytes | None], stages: list[str], plan: Plan) -> dict[str, list[object]]:
+def _payload(values: list[bytes | None], stages: list[str], plan: Plan) -> dict[str, object]:
     limit = plan.options.max_record_bytes
     cut = [value is not None and len(value) > limit for value in values]
     return {
@@ -117,7 +117,7 @@ def _payload(values: list[bytes | None], stages: list[str], plan: Plan) -> dict[
         "value_sha256": [
             None if value is None else hashlib.sha256(value).hexdigest() for value in values
         ],
-        "value_truncated": list(cut),
+        "value_truncated": cut,
         "value_preview": [
             None if value is None else excerpt.preview(value, plan.masks, stage)
             for value, stage in zip(values, stages, strict=True)

@@ -13,7 +13,7 @@ from stream_processor.processor.exact import Judge, judge_of
 from stream_processor.processor.plan import Plan
 from stream_processor.processor.reader import Reading, reader_of
 from stream_processor.processor.rejection import Rejection
-from stream_processor.processor.screen import Screening, screen
+from stream_processor.processor.screen import screen
 from stream_processor.processor.syntax import fault, first_bracket_beyond
 
 Indexes = np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -67,7 +67,7 @@ def _reject_texts(
     values: pa.BinaryArray, plan: Plan, open_rows: Rows, dead: dict[int, Rejection]
 ) -> None:
     """Take out what must not meet a decoder, or is no text to decode at all."""
-    screening: Screening = screen(values, plan.options)
+    screening = screen(values, plan.options)
     for row in np.flatnonzero((screening.suspect | screening.bracketed) & open_rows).tolist():
         value = values[row].as_py()
         if (
