@@ -22,7 +22,7 @@ test: lint ## Everything, on a real Kafka and a real MinIO; no test may be skipp
 	@$(BIN)/python -m stream_processor.operations.local_stack fetch
 	@$(BIN)/python -m pytest --no-skips
 
-check: lint ## Lint, format, types, import contracts and the fast tests: under two minutes
+check: lint ## Lint, format, types, import contracts and the fast tests; no servers
 	@$(BIN)/python -m pytest -q -m "not stack"
 
 lint: dev-venv

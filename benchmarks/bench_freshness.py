@@ -1,9 +1,9 @@
 """How old is an event when an outside reader sees its row, at 20,000 events/s?
 
-A producer and a reader, each a process of its own, on either side of the pipeline, which commits
-every second. Kafka stamps each event when it appends it (LogAppendTime); the reader polls the table
-on MinIO every 100 ms as any client would, reads the rows of each new version, and only then takes
-the time.
+A producer and a reader, each a process of its own, on either side of the pipeline, which closes a
+batch every 600 ms. Kafka stamps each event when it appends it (LogAppendTime); the reader polls the
+table on MinIO every 100 ms as any client would, reads the rows of each new version, and only then
+takes the time.
 """
 
 from __future__ import annotations
