@@ -7,7 +7,7 @@ import pyarrow as pa
 from stream_processor.processor.plan import Plan, Stamp
 from stream_processor.processor.sorting import Kept
 from stream_processor.schema import records
-from stream_processor.schema.table import date_sources
+from stream_processor.schema.table import date_column, date_sources
 from stream_processor.schema.types import TIMESTAMP
 
 
@@ -18,7 +18,7 @@ def valid_batch(raw: pa.RecordBatch, kept: Kept, plan: Plan, stamp: Stamp) -> pa
     if kept.rescued is not None:
         columns[records.RESCUED] = kept.rescued
     for source in date_sources(plan.options.partition_by):
-        columns[f"{source}_date"] = columns[source].cast(pa.date32())
+        columns[date_column(source)] = columns[source].cast(pa.date32())
     return pa.RecordBatch.from_arrays(
         [columns[name] for name in plan.table.names], schema=plan.table
     )

@@ -41,7 +41,7 @@ def table_schema(
     fields.append(pa.field(records.INGESTED_AT, TIMESTAMP))
     if rescues(schema, unknown_fields):
         fields.append(pa.field(records.RESCUED, pa.string()))
-    fields += [pa.field(f"{source}_date", pa.date32()) for source in date_sources(partition_by)]
+    fields += [pa.field(date_column(name), pa.date32()) for name in date_sources(partition_by)]
     return pa.schema(fields)
 
 
@@ -62,10 +62,15 @@ def date_sources(partition_by: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(match[1] for match in matches if match))
 
 
+def date_column(source: str) -> str:
+    """The name of the column that holds the date of a timestamp column."""
+    return f"{source}_date"
+
+
 def partition_columns(partition_by: Sequence[str]) -> list[str]:
     """The names of the partition columns: `date(created_at)` is `created_at_date`."""
     matches = ((entry, _DATE_OF.fullmatch(entry)) for entry in partition_by)
-    return [f"{match[1]}_date" if match else entry for entry, match in matches]
+    return [date_column(match[1]) if match else entry for entry, match in matches]
 
 
 def partition_problems(
@@ -90,8 +95,8 @@ def _entry_problems(entry: str, columns: dict[str, pa.DataType], folded: set[str
         yield f"there is no column {name}"
     elif match and not pa.types.is_timestamp(columns[name]):
         yield f"date({name}) needs a timestamp column, {name} is {columns[name]}"
-    elif match and f"{name}_date".casefold() in folded:
-        yield f"date({name}) needs the name {name}_date, which is a column of the schema"
+    elif match and date_column(name).casefold() in folded:
+        yield f"date({name}) needs the name {date_column(name)}, which is a column of the schema"
     elif not match and str(columns[name]) not in _PARTITIONABLE:
         hint = f"; use date({name})" if pa.types.is_timestamp(columns[name]) else ""
         yield f"{name} is {columns[name]}, which is no type to partition by{hint}"
