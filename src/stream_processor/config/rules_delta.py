@@ -22,6 +22,7 @@ _SECONDS = {
 _INTERVAL = re.compile(r"(?:interval\s+)?([0-9]{1,9})\s+([a-z]+?)s?", re.IGNORECASE)
 _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^?#]*[^/?#]")
 
+_NO_ADDRESS = Finding(("endpoint",), "expected an address like https://minio.example:9000")
 _UNSAFE = "commits are only safe where the store refuses to create an object twice"
 _REFUSED_OPTIONS: Mapping[str, str] = {
     "s3_allow_unsafe_rename": _UNSAFE,
@@ -51,13 +52,13 @@ def _endpoint(storage: StorageConfig) -> Iterator[Finding]:
         parts = urlsplit(storage.endpoint)
         good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        yield Finding(("endpoint",), "expected an address like https://minio.example:9000")
+        yield _NO_ADDRESS
         return
     if "@" in storage.endpoint:
         hint = "set access_key_id and secret_access_key"
         yield Finding(("endpoint",), "an address must not hold a name or a password", hint)
     elif not good or parts.query or parts.fragment:
-        yield Finding(("endpoint",), "expected an address like https://minio.example:9000")
+        yield _NO_ADDRESS
     elif parts.scheme == "http" and not storage.allow_http:
         hint = "leave allow_http out, or use https"
         yield Finding(
