@@ -118,13 +118,11 @@ def restart_minio(stage: Stage) -> None:
     """kill -9 of the store, and the same store again after some seconds."""
     seconds = stage.dice.uniform(0.5, 8.0)
     stage.say(f"kill -9 MinIO for {seconds:.1f} s")
-    stage.minio.kill()
-    stage.minio_up = False
     before = stage.minio
+    before.kill()
 
     def again() -> None:
         stage.minio = stage.servers.minio(data_dir=before.data_dir, port=before.port)
-        stage.minio_up = True
 
     stage.later(seconds, "MinIO starts again", again)
 
@@ -133,13 +131,11 @@ def restart_kafka(stage: Stage) -> None:
     """kill -9 of the broker, and the same broker again after some seconds."""
     seconds = stage.dice.uniform(0.5, 5.0)
     stage.say(f"kill -9 Kafka for {seconds:.1f} s")
-    stage.kafka.kill()
-    stage.kafka_up = False
     before = stage.kafka
+    before.kill()
 
     def again() -> None:
         stage.kafka = stage.servers.kafka(data_dir=before.data_dir, port=before.port)
-        stage.kafka_up = True
 
     stage.later(seconds, "Kafka starts again", again)
 
@@ -167,6 +163,7 @@ Action = Callable[[Stage], None]
 def choices(stage: Stage) -> dict[Action, int]:
     """What can happen now, with its weight."""
     awake, total = len(_awake(stage)), len(stage.workers)
+    minio_up, kafka_up = stage.minio.process.is_running(), stage.kafka.process.is_running()
     possible = {
         kill_worker: 4 if total > 0 else 0,
         restart_worker: 3 if awake > 0 else 0,
@@ -176,9 +173,9 @@ def choices(stage: Stage) -> dict[Action, int]:
         spoil_commits: 8,
         spoil_files: 2,
         spoil_reads: 2,
-        restart_minio: 2 if stage.minio_up else 0,
-        restart_kafka: 2 if stage.kafka_up else 0,
-        maintain: 2 if stage.minio_up else 0,
+        restart_minio: 2 if minio_up else 0,
+        restart_kafka: 2 if kafka_up else 0,
+        maintain: 2 if minio_up else 0,
     }
     return {action: weight for action, weight in possible.items() if weight}
 
