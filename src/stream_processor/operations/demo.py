@@ -25,13 +25,14 @@ from stream_processor.operations.demo_report import (
     Stopped,
     Totals,
 )
+from stream_processor.operations.kafka_readers import Silent
 from stream_processor.operations.local_mode import TOPIC, built_in_kafka, kafka_folder, variables
 from stream_processor.operations.local_stack.progress import Advance, shown
 from stream_processor.operations.orders import SPACING_MS, orders
 from stream_processor.operations.run import RunRequest, run
 from stream_processor.operations.snapshots import Tables, open_dead_letters, tables_of
 from stream_processor.operations.verify import verify
-from stream_processor.ports import Offsets, Partition, Standing
+from stream_processor.ports import Offsets
 from stream_processor.runtime.clock import SystemClock
 from stream_processor.runtime.config_loader import LoadedPipeline, load_pipeline
 from stream_processor.runtime.retry import Stop
@@ -142,7 +143,7 @@ def _run(loaded: LoadedPipeline, watch: _Watch, stop: Stop) -> None:
 
 
 @dataclass(slots=True)
-class _Watch:
+class _Watch(Silent):
     """The demo's `ports.Observer`: counts, moves the bar, and says what is in the way."""
 
     rows: int = 0
@@ -163,14 +164,6 @@ class _Watch:
         self.dead.update(dead_by_code)
         if self.advance is not None:
             self.advance(rows + sum(dead_by_code.values()))
-
-    def timed(self, stage: str, seconds: float) -> None: ...
-
-    def standing(self, where: Mapping[Partition, Standing]) -> None: ...
-
-    def buffered(self, records: int, size_bytes: int) -> None: ...
-
-    def event(self, name: str, **fields: object) -> None: ...
 
 
 def _report(watch: _Watch, done: _Done) -> DemoReport:

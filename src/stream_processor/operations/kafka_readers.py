@@ -15,7 +15,10 @@ _MEMORY_BYTES = 64 * 2**20
 
 
 class Silent:
-    """The observer of a look: what the client would log is not worth a line of it."""
+    """An observer that says nothing: in a look, what the client would log is not worth a line.
+
+    Also what the demo's observer stands on, which hears only a part.
+    """
 
     def state(self, state: str, reason: str = "") -> None:
         """See `ports.Observer`."""
