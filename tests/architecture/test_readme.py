@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from typer.main import get_command
 
 from stream_processor.cli.app import app
 from stream_processor.operations.local_stack.process import refuse_second
+from tests.crash.world import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -146,7 +146,8 @@ def test_the_demo_and_the_tutorial_behind_it(clone: Path) -> None:
 def test_the_quick_start_of_the_user_runs_until_ctrl_c(clone: Path, page: Path) -> None:
     """PYTHONPATH and one command, word for word; Ctrl-C ends it, and nothing was lost."""
     block = block_with(page, "export PYTHONPATH=$(pwd)/src")
-    with (clone / "log").open("wb") as log:
+    log_file = clone / "log"
+    with log_file.open("wb") as log:
         process = subprocess.Popen(
             ["bash", "-c", block],
             cwd=clone,
@@ -156,14 +157,20 @@ def test_the_quick_start_of_the_user_runs_until_ctrl_c(clone: Path, page: Path) 
             start_new_session=True,
         )
     try:
-        wait_for(process, clone / "log", b'"committed"')
+        wait_until(
+            lambda: b'"committed"' in log_file.read_bytes() or process.poll() is not None,
+            "nothing was committed",
+            120,
+            said=log_file.read_text,
+        )
+        assert process.poll() is None, log_file.read_text()
         os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(60) == 130, (clone / "log").read_text()
+        assert process.wait(60) == 130, log_file.read_text()
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    lines = (clone / "log").read_text().splitlines()
+    lines = log_file.read_text().splitlines()
     assert "LOCAL: built-in Kafka, invented orders, tables in ./lakehouse" in lines[:1]
     refuse_second(clone / "lakehouse" / ".kafka" / "java.log")  # raises while its Kafka runs
     proof = block.replace("stream_processor.main", "stream_processor.main verify")
@@ -172,14 +179,6 @@ def test_the_quick_start_of_the_user_runs_until_ctrl_c(clone: Path, page: Path) 
         f"{block.splitlines()[0]}\npython -c 'import stream_processor as s; print(s)'", clone
     )
     assert f"{clone}/src/" in place
-
-
-def wait_for(process: subprocess.Popen[bytes], log: Path, text: bytes) -> None:
-    deadline = time.monotonic() + 120
-    while text not in log.read_bytes():
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.2)
 
 
 @pytest.mark.stack

@@ -20,7 +20,14 @@ from stream_processor.operations.local_stack import RunningKafka, RunningMinio
 from stream_processor.sources.kafka_admin import create_topic
 from tests.chaos.producer import SteadyProducer, ends
 from tests.chaos.worker import Leaving, Worker, fate
-from tests.crash.world import NEW_SCHEMA, OLD_SCHEMA, Job, pipeline_dict, storage_dict
+from tests.crash.world import (
+    IMPATIENT,
+    NEW_SCHEMA,
+    OLD_SCHEMA,
+    Job,
+    pipeline_dict,
+    storage_dict,
+)
 from tests.faults.s3_proxy import S3FaultProxy
 from tests.stack import OwnServers, minio_of
 
@@ -50,8 +57,6 @@ class Stage:
     producer: SteadyProducer
     workers: list[Worker] = field(default_factory=list)
     leaving: list[Leaving] = field(default_factory=list)
-    kafka_up: bool = True
-    minio_up: bool = True
     healed: bool = False
     _agenda: list[tuple[float, int, str, Callable[[], None]]] = field(default_factory=list)
     _serial: Iterator[int] = field(default_factory=itertools.count)
@@ -105,9 +110,8 @@ class Stage:
 
     def pipeline(self, endpoint: str) -> dict[str, Any]:
         """The pipeline with its store there: behind the proxy for workers, else MinIO itself."""
-        storage = {**storage_dict(minio_of(self.minio)), "endpoint": endpoint}
-        # Short limits of the store's client, so that a hang costs seconds, not minutes.
-        storage["options"] = {"timeout": "3s", "max_retries": "2", "retry_timeout": "8s"}
+        minio = storage_dict(minio_of(self.minio))
+        storage = {**minio, "endpoint": endpoint, "options": IMPATIENT}
         made = pipeline_dict(self.kafka.bootstrap_servers, TOPIC, self.table, storage)
         made["source"]["kafka"]["properties"] = {
             "session.timeout.ms": str(int(SESSION_SECONDS * 1000))

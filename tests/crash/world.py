@@ -20,6 +20,7 @@ from confluent_kafka.admin import AdminClient
 from stream_processor.config.pipeline import StorageConfig
 from stream_processor.operations.snapshots import Tables
 from stream_processor.operations.verify import verify
+from stream_processor.sources.kafka_admin import create_topic, delete_topic
 from tests.audit import At, Expected, Sent, audit
 from tests.audit import Tables as AuditTables
 from tests.stack import Minio
@@ -78,6 +79,9 @@ def produce(
     assert producer.flush(60) == 0
     return landed
 
+
+IMPATIENT = {"timeout": "3s", "max_retries": "2", "retry_timeout": "8s"}
+"""Short limits of the store's client, so that a hang costs a test seconds, not minutes."""
 
 STARTED: list[subprocess.Popen[bytes]] = []
 """Every process that a job started; what a failed test leaves behind is ended after it."""
@@ -184,11 +188,20 @@ def pipeline_dict(
     }
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds_max: float = 60) -> None:
-    """Poll a condition of the outside world; fails with `what` when it does not come true."""
+def wait_until(
+    condition: Callable[[], bool],
+    what: str,
+    seconds_max: float = 60,
+    *,
+    said: Callable[[], str] = str,
+) -> None:
+    """Poll a condition of the outside world; fails with `what` when it does not come true.
+
+    `said` is asked only then: what the other side has said or stands at by that time.
+    """
     deadline = time.monotonic() + seconds_max
     while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds_max} s"
+        assert time.monotonic() < deadline, f"{what}: not within {seconds_max} s\n{said()}"
         time.sleep(0.05)
 
 
@@ -205,12 +218,19 @@ def topic_id(bootstrap: str, topic: str) -> str:
     return str(described[topic].result(30).topic_id)
 
 
-def created_again(bootstrap: str, topic: str, before: str) -> bool:
-    """Whether the topic is there under another id; it may be away for a moment."""
-    try:
-        return topic_id(bootstrap, topic) != before
-    except KafkaException:
-        return False
+def create_again(bootstrap: str, topic: str, partitions: int) -> None:
+    """Delete the topic and create it anew; done when the broker shows the new one's id."""
+    before = topic_id(bootstrap, topic)
+
+    def is_another() -> bool:
+        try:
+            return topic_id(bootstrap, topic) != before
+        except KafkaException:  # it may be away for a moment
+            return False
+
+    delete_topic(bootstrap, topic)
+    create_topic(bootstrap, topic, partitions, {})
+    wait_until(is_another, "no new topic")
 
 
 def prove(job: Job, storage_options: Mapping[str, str], expected: Expected | None = None) -> None:
@@ -242,22 +262,15 @@ def storage_dict(minio: Minio) -> dict[str, Any]:
     }
 
 
-def settled_by(job: Job) -> int:
-    """How many rows and dead letters the process said it had made durable."""
-    total = 0
-    for line in job.log().splitlines():
-        _, found, counts = line.partition(" settled ")
-        total += sum(map(int, counts.split())) if found else 0
-    return total
+def reached(*jobs: Job) -> int:
+    """The sum of the offsets at which the partitions stand, as these processes said.
 
-
-def reached(job: Job) -> int:
-    """The sum of the offsets that the process said its partitions stand at.
-
-    Beside `settled_by` it also counts a commit that landed though its answer was lost: nobody says
-    of it that it settled, but the next one begins behind it.
+    A commit that landed though its answer was lost counts from the next one on, which begins
+    behind it.
     """
     ends: dict[str, int] = {}
-    for partition, upto in re.findall(r"'(\S+)': \(\d+, (\d+), ", job.log()):
+    for partition, upto in re.findall(
+        r"'(\S+)': \(\d+, (\d+), ", "".join(job.log() for job in jobs)
+    ):
         ends[partition] = max(ends.get(partition, 0), int(upto))
     return sum(ends.values())

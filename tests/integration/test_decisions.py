@@ -10,12 +10,11 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 from deltalake import DeltaTable
 
-from stream_processor.sources.kafka_admin import create_topic, delete_topic
 from tests.audit import At, audit
 from tests.audit import Tables as AuditTables
 from tests.crash.world import (
     Job,
-    created_again,
+    create_again,
     merged,
     pipeline_dict,
     produce,
@@ -59,10 +58,7 @@ def test_a_topic_that_was_created_again(
     one = job(name)
     first = produce(kafka.bootstrap_servers, name, 300)
     one.finish()
-    before = topic_id(kafka.bootstrap_servers, name)
-    delete_topic(kafka.bootstrap_servers, name)
-    create_topic(kafka.bootstrap_servers, name, 2, {})
-    wait_until(lambda: created_again(kafka.bootstrap_servers, name, before), "no new topic")
+    create_again(kafka.bootstrap_servers, name, 2)
     second = produce(kafka.bootstrap_servers, name, 100, seed=1)
     stops(one, 1, f"--accept-recreated {name}")
     one.with_(decisions={"accept_recreated": [name]}).finish()
@@ -144,10 +140,7 @@ def test_a_log_that_ends_below_the_table(
     one = job(name, topic_identity="name")
     produce(kafka.bootstrap_servers, name, 100, partitions=1)
     one.finish()
-    before = topic_id(kafka.bootstrap_servers, name)
-    delete_topic(kafka.bootstrap_servers, name)
-    create_topic(kafka.bootstrap_servers, name, 1, {})
-    wait_until(lambda: created_again(kafka.bootstrap_servers, name, before), "no new topic")
+    create_again(kafka.bootstrap_servers, name, 1)
     produce(kafka.bootstrap_servers, name, 10, partitions=1)
     stops(one, 1, "below the table's offset 100")
     audit(AuditTables("crash", one.table, f"{one.table}__dlq", storage_options))

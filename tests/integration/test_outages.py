@@ -10,13 +10,13 @@ import pytest
 from stream_processor.operations.local_stack import RunningKafka, RunningMinio
 from stream_processor.sources.kafka_admin import create_topic
 from tests.crash.world import (
+    IMPATIENT,
     Job,
     merged,
     pipeline_dict,
     produce,
     prove,
     reached,
-    settled_by,
     stop,
     storage_dict,
     wait_until,
@@ -37,9 +37,7 @@ def job(
 
     def make(endpoint: str) -> tuple[Job, str]:
         name = topic(partitions=2)
-        storage = {**storage_dict(minio), "endpoint": endpoint}
-        # Short limits of the store's client, so that a hang costs the test seconds, not minutes.
-        storage["options"] = {"timeout": "3s", "max_retries": "2", "retry_timeout": "8s"}
+        storage = {**storage_dict(minio), "endpoint": endpoint, "options": IMPATIENT}
         pipeline = pipeline_dict(kafka.bootstrap_servers, name, f"{bucket_url}/orders", storage)
         return Job(tmp_path, pipeline), name
 
@@ -92,11 +90,11 @@ def test_the_store_dies_in_mid_commit_and_comes_back(
     )
     first = produce(kafka.bootstrap_servers, name, 600)
     process = one.start()
-    wait_until(lambda: "settled" in one.log(), "no batch was settled")
+    wait_until(lambda: reached(one) > 0, "no batch was settled")
     store.kill()
     second = produce(kafka.bootstrap_servers, name, 900, seed=1)
     wait_until(lambda: "paused" in one.log(), "the outage was not noticed")
-    store = own_minio(data_dir=store.data_dir, port=int(store.endpoint.rpartition(":")[2]))
+    store = own_minio(data_dir=store.data_dir, port=store.port)
     third = produce(kafka.bootstrap_servers, name, 300, seed=2)
     # Every event settles by itself once the store is back; then the process is stopped cleanly.
     wait_until(lambda: reached(one) >= 1800, "it did not resume", 90)
@@ -123,11 +121,9 @@ def test_kafka_dies_and_comes_back(
     )
     first = produce(broker.bootstrap_servers, "orders", 600)
     process = one.start()
-    wait_until(lambda: settled_by(one) >= 600, "the first events were not settled")
+    wait_until(lambda: reached(one) >= 600, "the first events were not settled")
     broker.kill()
-    broker = own_kafka(
-        data_dir=broker.data_dir, port=int(broker.bootstrap_servers.rpartition(":")[2])
-    )
+    broker = own_kafka(data_dir=broker.data_dir, port=broker.port)
     second = produce(broker.bootstrap_servers, "orders", 600, seed=1)
     wait_until(lambda: reached(one) >= 1200, "it did not resume", 90)
     assert stop(process) == 0, one.log()

@@ -15,7 +15,7 @@ from tests.crash.world import (
     pipeline_dict,
     produce,
     prove,
-    settled_by,
+    reached,
     stop,
     storage_dict,
     wait_until,
@@ -61,7 +61,7 @@ def test_a_zombie_that_wakes_up_writes_nothing(
     zombie.send_signal(signal.SIGCONT)
     # Awake again, its commit fails, and it joins the group like anybody else.
     wait_until(lambda: "commit_failed {'kind': 'Fenced'}" in zombie_job.log(), "it was not fenced")
-    wait_until(lambda: settled_by(zombie_job) >= 400, "the zombie did not go on", 90)
+    wait_until(lambda: reached(zombie_job) >= 1400, "the zombie did not go on", 90)
     assert stop(zombie) == 0, zombie_job.log()
     prove(heir, storage_options, merged(sent, more))
 
@@ -78,7 +78,7 @@ def test_processes_come_and_go_under_load(
     for number, job in enumerate((second, third), start=1):
         running[job.name] = job.start()
         parts.append(produce(kafka.bootstrap_servers, name, 1200, partitions=6, seed=number))
-        wait_until(holds(job, "data.after_claim"), f"{job.name} was given nothing:\n{job.log()}")
+        wait_until(holds(job, "data.after_claim"), f"{job.name} was given nothing", said=job.log)
         parts.append(produce(kafka.bootstrap_servers, name, 600, partitions=6, seed=10 + number))
     running.pop("first").kill()
     parts.append(produce(kafka.bootstrap_servers, name, 600, partitions=6, seed=20))
@@ -101,9 +101,10 @@ def test_two_processes_start_first_with_latest(
     wait_until(lambda: all(holds(job, "data.rechecked")() for job in jobs), "not both claimed")
     later = produce(kafka.bootstrap_servers, name, 800, partitions=4, seed=1)
     wait_until(
-        lambda: sum(settled_by(job) for job in jobs) >= 800,
-        f"not all was read: {[job.log()[-2000:] for job in jobs]}",
+        lambda: reached(*jobs) >= 1200,
+        "not all was read",
         90,
+        said=lambda: "\n".join(job.log()[-2000:] for job in jobs),
     )
     for process in running:
         assert stop(process) == 0

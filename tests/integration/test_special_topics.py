@@ -30,7 +30,7 @@ from tests.chaos.producer import ends, log_of
 from tests.crash.world import (
     Job,
     pipeline_dict,
-    settled_by,
+    reached,
     stop,
     storage_dict,
     topic_id,
@@ -157,9 +157,9 @@ def test_lag_of_a_running_pipeline_goes_to_zero_behind_a_marker(
     at = At(topic_id(servers, name), 0)
     sent = transaction(servers, name, [GOOD, BROKEN], "commit")
     process = job.start()
-    wait_until(lambda: settled_by(job) >= 2, "the events were not settled")
+    wait_until(lambda: reached(job) >= 2, "the events were not settled")
     transaction(servers, name, [GOOD], "abort")
-    wait_until(lambda: lag_of(job) == 0, f"lag stays at {lag_of(job)}")
+    wait_until(lambda: lag_of(job) == 0, "lag stays", said=lambda: str(lag_of(job)))
     assert stop(process) == 0, job.log()
     proven(job, storage_options, {at: dict(sent)})
 
