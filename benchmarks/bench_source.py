@@ -21,7 +21,9 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from stream_processor.config.pipeline import KafkaSource as KafkaConfig
 from stream_processor.errors import Rebalanced
+from stream_processor.operations.kafka_readers import Silent
 from stream_processor.ports import StartAt
+from stream_processor.runtime.clock import SystemClock
 from stream_processor.sources.kafka import KafkaSource
 from stream_processor.sources.kafka_settings import KafkaSettings, consumer_properties
 from stream_processor.sources.limits import BatchLimits
@@ -30,18 +32,7 @@ PARTITIONS = 8
 ROUNDS = 5
 
 
-class WallClock:
-    now = staticmethod(time.time)
-    monotonic = staticmethod(time.monotonic)
-
-
-class Silent:
-    def state(self, state: str, reason: str = "") -> None: ...
-
-    def settled(self, upto: object, dead_by_code: object) -> None: ...
-
-    def timed(self, stage: str, seconds: float) -> None: ...
-
+class EventsOnly(Silent):
     def event(self, name: str, **fields: object) -> None:
         print(name, fields, file=sys.stderr)
 
@@ -80,7 +71,7 @@ def source(servers: str, topic: str, events: int) -> tuple[float, float]:
     settings = KafkaSettings(
         KafkaConfig(bootstrap_servers=servers, topics=(topic,)), group_id=uuid.uuid4().hex
     )
-    ours = KafkaSource(settings, BatchLimits(100_000, 64 * 2**20, 5.0), Silent(), WallClock())
+    ours = KafkaSource(settings, BatchLimits(100_000, 64 * 2**20, 5.0), EventsOnly(), SystemClock())
     try:
         while True:
             ours.poll()

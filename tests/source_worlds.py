@@ -10,7 +10,9 @@ from confluent_kafka import Producer
 
 from stream_processor.config.pipeline import KafkaSource as KafkaConfig
 from stream_processor.errors import Rebalanced
-from stream_processor.ports import Batch, Offsets, Partition, Source, StartAt
+from stream_processor.operations.kafka_readers import Silent
+from stream_processor.ports import Batch, Partition, Source, StartAt
+from stream_processor.runtime.clock import SystemClock
 from stream_processor.sources.kafka import KafkaSource
 from stream_processor.sources.kafka_settings import KafkaSettings
 from stream_processor.sources.limits import BatchLimits
@@ -21,28 +23,11 @@ QUICK = BatchLimits(rows_max=1000, bytes_max=2**20, age_seconds=0.3)
 PATIENCE_SECONDS = 60
 
 
-class WallClock:
-    """`ports.Clock`."""
-
-    now = staticmethod(time.time)
-    monotonic = staticmethod(time.monotonic)
-
-
 @dataclass
-class Notes:
+class Notes(Silent):
     """An observer that remembers events."""
 
     events: list[tuple[str, dict[str, object]]] = field(default_factory=list)
-
-    def state(self, state: str, reason: str = "") -> None: ...
-
-    def settled(self, upto: Offsets, dead_by_code: object) -> None: ...
-
-    def timed(self, stage: str, seconds: float) -> None: ...
-
-    def standing(self, where: object) -> None: ...
-
-    def buffered(self, records: int, size_bytes: int) -> None: ...
 
     def event(self, name: str, **fields: object) -> None:
         self.events.append((name, fields))
@@ -128,7 +113,8 @@ class KafkaWorld:
         on_revoke: Callable[[], None] = lambda: None,
         settings: KafkaSettings | None = None,
     ) -> KafkaSource:
-        made = KafkaSource(settings or self.settings(), limits, self.notes, WallClock(), on_revoke)
+        settings = settings or self.settings()
+        made = KafkaSource(settings, limits, self.notes, SystemClock(), on_revoke)
         self._sources.append(made)
         return made
 

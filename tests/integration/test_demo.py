@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from stream_processor.errors import Unavailable
 from stream_processor.operations.assemble import Environment, RunTerms
 from stream_processor.operations.demo import DemoRequest, demo
 from stream_processor.operations.demo_report import DemoReport, Stopped
+from stream_processor.operations.kafka_readers import Silent
 from stream_processor.operations.local_mode import built_in_kafka, running
 from stream_processor.operations.run import RunRequest, run
 from stream_processor.operations.snapshots import open_data, tables_of
@@ -20,26 +20,11 @@ from stream_processor.ports import Decisions
 from stream_processor.runtime.clock import SystemClock
 from stream_processor.runtime.config_loader import load_pipeline
 from tests.audit import Tables, audit
+from tests.crash.world import wait_until
 
 pytestmark = pytest.mark.stack
 
 EVENTS = 4_000
-
-
-class Quiet:
-    """An observer that tells nobody."""
-
-    def state(self, state: str, reason: str = "") -> None: ...
-
-    def settled(self, upto: object, dead_by_code: object) -> None: ...
-
-    def timed(self, stage: str, seconds: float) -> None: ...
-
-    def standing(self, where: object) -> None: ...
-
-    def buffered(self, records: int, size_bytes: int) -> None: ...
-
-    def event(self, name: str, **fields: object) -> None: ...
 
 
 def finished(folder: Path, events: int = EVENTS) -> DemoReport:
@@ -84,10 +69,10 @@ def test_a_demo_that_is_stopped_leaves_nothing_behind_and_is_continued(tmp_path:
     kafka_is_up = folder / ".kafka" / "data"
 
     def stop_soon() -> None:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and not list(kafka_is_up.glob("orders-*")):
-            time.sleep(0.02)
-        stop.set()
+        try:
+            wait_until(lambda: any(kafka_is_up.glob("orders-*")), "Kafka made no topic")
+        finally:
+            stop.set()
 
     stopper = threading.Thread(target=stop_soon)
     stopper.start()
@@ -125,7 +110,7 @@ def test_the_local_mode_streams_and_continues(tmp_path: Path) -> None:
                 loaded.pipeline,
                 loaded.schema_file,
                 until,
-                Environment(Quiet(), SystemClock(), stop),
+                Environment(Silent(), SystemClock(), stop),
             )
         assert done >= 300
     tables = tables_of(loaded.pipeline)

@@ -10,9 +10,10 @@ from confluent_kafka.admin import AdminClient
 
 from stream_processor.errors import BrokerUnavailable
 from stream_processor.ports import Partition
+from stream_processor.runtime.clock import SystemClock
 from stream_processor.sources.kafka_holes import KafkaHoles
 from stream_processor.sources.kafka_settings import KafkaSettings
-from tests.source_worlds import KafkaWorld, Notes, Sent, WallClock
+from tests.source_worlds import KafkaWorld, Notes, Sent
 
 pytestmark = pytest.mark.stack
 
@@ -25,11 +26,11 @@ def world(kafka, topic):
 
 
 def holes_of(settings: KafkaSettings) -> KafkaHoles:
-    return KafkaHoles(settings, Notes(), WallClock())
+    return KafkaHoles(settings, Notes(), SystemClock())
 
 
 def partition_of(world: KafkaWorld, number: int = 0) -> Partition:
-    found = KafkaHoles(world.settings(), Notes(), WallClock())._topics.describe([world.topic])
+    found = KafkaHoles(world.settings(), Notes(), SystemClock())._topics.describe([world.topic])
     return Partition(world.topic, found[world.topic].topic_id, number)
 
 
