@@ -18,7 +18,7 @@ from stream_processor.sources.kafka_errors import as_ours
 from stream_processor.sources.kafka_group import committed_by_group, onlooker
 from stream_processor.sources.kafka_log import ClientLog
 from stream_processor.sources.kafka_settings import KafkaSettings
-from stream_processor.sources.kafka_topics import Described, KafkaTopics, Place
+from stream_processor.sources.kafka_topics import Described, KafkaTopics, places_of
 from stream_processor.sources.limits import BatchLimits
 
 _POLL_SECONDS = 0.5
@@ -54,7 +54,7 @@ class KafkaSample:
         """For how many partitions the consumer group has offsets: whether we may read them."""
         with closing(onlooker(self._settings, self._log)) as consumer:
             found = committed_by_group(
-                consumer, self._log, self._places(), self._settings.request_seconds
+                consumer, self._log, places_of(self.topics()), self._settings.request_seconds
             )
         return len(found)
 
@@ -63,8 +63,8 @@ class KafkaSample:
 
         Fewer where the topics hold fewer, or where transaction markers and compaction left holes.
         """
-        marks = self._topics.watermarks(self._places())
-        described = self._topics.describe({topic for topic, _ in marks})
+        described = self.topics()
+        marks = self._topics.watermarks(places_of(described))
         filled = {place: at for place, at in marks.items() if at[1] > at[0]}
         share = -(-records_max // max(1, len(filled)))
         starts, ends = {}, {}
@@ -101,13 +101,6 @@ class KafkaSample:
                 raise BrokerUnavailable(
                     "Kafka sends no events", hint="check that the brokers run and answer"
                 )
-
-    def _places(self) -> list[Place]:
-        return [
-            (name, number)
-            for name, topic in self.topics().items()
-            for number in range(topic.partitions)
-        ]
 
     def _all_topics(self) -> list[str]:
         with closing(onlooker(self._settings, self._log)) as consumer:

@@ -31,6 +31,11 @@ class Described:
     partitions: int
 
 
+def places_of(described: Mapping[str, Described]) -> list[Place]:
+    """Every partition of these topics."""
+    return [(name, p) for name, topic in described.items() for p in range(topic.partitions)]
+
+
 class KafkaTopics:
     """Asks the brokers. Used by the Kafka source, on the engine's thread.
 
@@ -103,8 +108,7 @@ class KafkaTopics:
     def anchors(self, topics: Collection[str]) -> dict[Partition, int]:
         """`Source.anchors`: every partition of these topics, under the id that they have now."""
         described = self.describe(topics)
-        places = [(name, p) for name, topic in described.items() for p in range(topic.partitions)]
-        offsets = self.start_offsets(places)
+        offsets = self.start_offsets(places_of(described))
         if self.describe(topics) != described:
             raise Rebalanced("a topic was created again or got more partitions meanwhile")
         return {
