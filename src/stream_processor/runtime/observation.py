@@ -86,7 +86,7 @@ class Observation:
         self._watchdog = watchdog
         self._lock = threading.Lock()
         self._repeats = Repeats()
-        self._now = Snapshot(state_since_at=clock.now())
+        self._now = Snapshot()
         self._dead: Counter[tuple[str, str]] = Counter()
         self._skipped: Counter[str] = Counter()
         self._rate = _Rate()
@@ -115,8 +115,7 @@ class Observation:
         with self._lock:
             changed = state != self._now.state
             left_out = self._repeats.admit(("state", state, reason), self._clock.monotonic())
-            since = self._clock.now() if changed else self._now.state_since_at
-            self._now = replace(self._now, state=state, reason=reason, state_since_at=since)
+            self._now = replace(self._now, state=state, reason=reason)
             if state == "running":  # the claim was a commit too, so the store takes them again
                 self._now = replace(self._now, commit_problem="")
             else:

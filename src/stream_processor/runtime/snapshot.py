@@ -22,7 +22,6 @@ class Snapshot:
 
     state: str = "starting"
     reason: str = ""
-    state_since_at: float = 0.0
     rows: int = 0
     dead_by_code: Mapping[tuple[str, str], int] = field(default_factory=dict)
     skipped_by_reason: Mapping[str, int] = field(default_factory=dict)
