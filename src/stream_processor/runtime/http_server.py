@@ -85,7 +85,7 @@ def parse_listen(listen: str) -> tuple[str, int]:
 
 
 def is_loopback(listen: str) -> bool:
-    """Whether only this machine can ask; `run` says so when it is not. Raises as `parse_listen`."""
+    """Whether only this machine can ask. Raises as `parse_listen`."""
     host, _ = parse_listen(listen)
     try:
         return ipaddress.ip_address(host).is_loopback

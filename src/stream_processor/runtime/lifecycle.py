@@ -57,7 +57,7 @@ class Lifecycle:
 
     @property
     def reason(self) -> str:
-        """Why the process ends, for `Observer.state`; empty before a signal."""
+        """Why the process ends; empty before a signal."""
         return f"{self._first.name} received" if self._first else ""
 
     def received(self, signum: int) -> None:
