@@ -26,9 +26,15 @@ from stream_processor.operations.demo_report import (
     Totals,
 )
 from stream_processor.operations.kafka_readers import Silent
-from stream_processor.operations.local_mode import TOPIC, built_in_kafka, kafka_folder, variables
+from stream_processor.operations.local_mode import (
+    TOPIC,
+    built_in_kafka,
+    further_orders,
+    kafka_folder,
+    variables,
+)
 from stream_processor.operations.local_stack.progress import Advance, shown
-from stream_processor.operations.orders import SPACING_MS, orders
+from stream_processor.operations.orders import SPACING_MS
 from stream_processor.operations.run import RunRequest, run
 from stream_processor.operations.snapshots import Tables, open_dead_letters, tables_of
 from stream_processor.operations.verify import verify
@@ -112,9 +118,7 @@ def _through_kafka(request: DemoRequest, watch: _Watch, stop: Stop) -> _Done:
 
 def _produce(count: int, servers: str, stop: Stop) -> int:
     """Invent the orders of the last minutes; return how many were sent."""
-    first = sum(end_offsets(servers, TOPIC).values())
-    epoch_ms = int(time.time() * 1000) - count * SPACING_MS
-    events = orders(count, seed=first, first=first, epoch_ms=epoch_ms)
+    events = further_orders(servers, count, ago_ms=count * SPACING_MS)
     made = 0
     with (
         shown(f"Orders into Kafka, topic {TOPIC}", count) as advance,

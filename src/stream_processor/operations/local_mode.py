@@ -20,7 +20,7 @@ from stream_processor.operations.local_stack import (
     last_bootstrap_servers,
     start_kafka,
 )
-from stream_processor.operations.orders import orders
+from stream_processor.operations.orders import Event, orders
 from stream_processor.runtime.retry import Stop
 from stream_processor.sinks.kafka_producer import KafkaProducer
 from stream_processor.sources.kafka_admin import create_topic, end_offsets
@@ -96,6 +96,16 @@ def kafka_folder(lakehouse: str) -> Path:
     return Path(LAKEHOUSE) / f".kafka-{hashlib.sha256(lakehouse.encode()).hexdigest()[:8]}"
 
 
+def further_orders(bootstrap_servers: str, count: int, *, ago_ms: int = 0) -> Iterator[Event]:
+    """Orders whose numbers continue those in the topic; the first was placed so long ago.
+
+    Called by whoever fills the topic: the demo, `make up` and the local mode.
+    Raises `BrokerUnavailable`.
+    """
+    first = sum(end_offsets(bootstrap_servers, TOPIC).values())
+    return orders(count, seed=first, first=first, epoch_ms=int(time.time() * 1000) - ago_ms)
+
+
 @contextmanager
 def _orders_flowing(bootstrap_servers: str, stop: Stop) -> Iterator[None]:
     over = threading.Event()
@@ -117,8 +127,7 @@ def _orders_flowing(bootstrap_servers: str, stop: Stop) -> Iterator[None]:
 
 def _send_until(over: threading.Event, stop: Stop, bootstrap_servers: str) -> None:
     """At an easy pace, until either is set."""
-    first = sum(end_offsets(bootstrap_servers, TOPIC).values())
-    events = orders(_ORDERS_MAX, seed=first, first=first, epoch_ms=int(time.time() * 1000))
+    events = further_orders(bootstrap_servers, _ORDERS_MAX)
     with KafkaProducer({"bootstrap.servers": bootstrap_servers}) as producer:
         while not (over.is_set() or stop.wait(1 / _TICKS_PER_SECOND)):
             for key, value in islice(events, ORDERS_PER_SECOND // _TICKS_PER_SECOND):

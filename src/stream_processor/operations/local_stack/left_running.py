@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from stream_processor.errors import Unavailable
+from stream_processor.operations.local_mode import PARTITIONS, TOPIC, further_orders
 from stream_processor.operations.local_stack.buckets import REGION, create_bucket
 from stream_processor.operations.local_stack.kafka import (
     STOP_GRACE_SECONDS,
@@ -24,13 +24,11 @@ from stream_processor.operations.local_stack.process import (
     ProcessIdentity,
     ServerProcess,
 )
-from stream_processor.operations.orders import SPACING_MS, orders
+from stream_processor.operations.orders import SPACING_MS
 from stream_processor.sinks.kafka_producer import KafkaProducer
-from stream_processor.sources.kafka_admin import create_topic, end_offsets
+from stream_processor.sources.kafka_admin import create_topic
 
 FOLDER = Path(".stack")
-TOPIC = "orders"
-PARTITIONS = 4
 BUCKET = "lakehouse"
 ORDERS = 10_000
 NAMES = ("kafka", "minio")
@@ -77,10 +75,8 @@ def send_orders(folder: Path = FOLDER) -> str:
     servers = last_bootstrap_servers(folder / "kafka")
     if servers is None or "kafka" not in _running(folder):
         raise Unavailable("Nothing of `make up` is running.", hint="Start it: make up")
-    first = sum(end_offsets(servers, TOPIC).values())
-    epoch_ms = int(time.time() * 1000) - ORDERS * SPACING_MS
     with KafkaProducer({"bootstrap.servers": servers}) as producer:
-        for key, value in orders(ORDERS, seed=first, first=first, epoch_ms=epoch_ms):
+        for key, value in further_orders(servers, ORDERS, ago_ms=ORDERS * SPACING_MS):
             producer.send(TOPIC, key, value)
     return f"{ORDERS:,} invented orders are in the topic {TOPIC}, about 1 % of them broken."
 
