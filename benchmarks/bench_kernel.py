@@ -5,24 +5,21 @@
 Orders of about 283 bytes with five critical fields, in batches of 100,000, with 1 % and 20 % broken
 events, `rescue` and `drop`. All cases are measured in turn with the loop, since a machine's speed
 drifts; the median of the rounds counts. The whole pipeline may cost 4.5 (rescue) and 3.2 (drop)
-times a bare consume loop of 1,000 to 2,300 ns, and 20 % broken events may at most halve the rate.
+times a bare consume loop (`yardstick.py`), and 20 % broken events may at most halve the rate.
 """
 
 from __future__ import annotations
 
 import json
-import platform
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from random import Random
 from typing import Any
 
-import msgspec
 import pyarrow as pa
+from surroundings import surroundings
 
 from stream_processor.config.fields import SchemaFile
 from stream_processor.processor.kernel import process
@@ -112,6 +109,7 @@ def nanoseconds(work: Callable[[], object], repeats: int) -> float:
 
 
 def main(events: int) -> None:
+    facts = surroundings("nothing of ours")
     schema = compile_schema(
         SchemaFile.model_validate({"version": 1, "name": "orders", "fields": FIELDS})
     )
@@ -139,22 +137,9 @@ def main(events: int) -> None:
         },
         "each_round": {name: [round(one) for one in all_] for name, all_ in spent.items()},
         "events_per_round": repeats * BATCH,
-        "machine": f"{platform.machine()}, Python {platform.python_version()}, "
-        f"pyarrow {pa.__version__}, msgspec {msgspec.__version__}",
-        "commit": _commit(),
+        **facts,
     }
     print(json.dumps(report, indent=2))
-
-
-def _commit() -> str:
-    found = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return found.stdout.strip()
 
 
 if __name__ == "__main__":

@@ -11,10 +11,8 @@ memory. Targets on 2 cores, shared with MinIO: 100 million offsets in 10 s and 1
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -25,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from deltalake import CommitProperties, Transaction, write_deltalake
+from surroundings import surroundings
 
 from stream_processor.config.pipeline import StorageConfig
 from stream_processor.operations.local_stack import Credentials, create_bucket, start_minio
@@ -113,6 +112,7 @@ def tables_in(bucket: str) -> Tables:
 
 
 def run(offsets: int) -> dict[str, object]:
+    facts = surroundings("MinIO")
     keys = os.environ["S3_ACCESS_KEY_ID"], os.environ["S3_SECRET_ACCESS_KEY"]
     bucket = f"bench-verify-{time.time_ns()}"
     create_bucket(os.environ["S3_ENDPOINT"], Credentials(*keys), bucket)
@@ -124,14 +124,7 @@ def run(offsets: int) -> dict[str, object]:
         "question": "How long does it take to prove N offsets on MinIO, and in how much memory?",
         "offsets": offsets,
         **json.loads(done.stdout),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores shared with MinIO",
-        "python": platform.python_version(),
-        "versions": {
-            name: importlib.metadata.version(name) for name in ("deltalake", "pyarrow", "numpy")
-        },
-        "commit": subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-        ).stdout.strip(),
+        **facts,
     }
 
 

@@ -10,15 +10,11 @@ stores none unless a folder is named. `--seconds` is how long memory is watched 
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
 import os
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +23,7 @@ import bench_freshness
 import bench_memory
 import bench_restart
 from report import table
+from surroundings import surroundings
 from world import World, world
 
 RESULTS = Path(__file__).parent / "results"
@@ -48,23 +45,6 @@ def benchmarks(quick: bool, seconds: float) -> dict[str, tuple[Any, Measure]]:  
     }
 
 
-def surroundings() -> dict[str, Any]:
-    """What a figure means nothing without."""
-    return {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores shared with Kafka and MinIO",
-        "load_average_before": [round(load, 2) for load in os.getloadavg()],
-        "python": platform.python_version(),
-        "versions": {
-            name: importlib.metadata.version(name)
-            for name in ("confluent-kafka", "deltalake", "msgspec", "pyarrow", "numpy")
-        },
-        "commit": subprocess.run(
-            ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-        ).stdout.strip(),
-    }
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true")
@@ -80,7 +60,7 @@ def main() -> int:
                 continue
             print(f"{name}: measuring", file=sys.stderr, flush=True)
             began = time.monotonic()
-            facts = surroundings()
+            facts = surroundings("Kafka and MinIO")
             result = {
                 "question": str(module.__doc__).splitlines()[0],
                 **measure(here),
