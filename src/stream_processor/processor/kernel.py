@@ -47,7 +47,8 @@ def process(raw: pa.RecordBatch, plan: Plan, stamp: Stamp) -> Processed:
 
 
 def _process_slice(raw: pa.RecordBatch, plan: Plan, stamp: Stamp) -> Processed:
-    sorted_out = sort(raw.column("value"), plan)
+    unseen = raw.column("timestamp_type").to_numpy() == records.NOT_FETCHED
+    sorted_out = sort(raw.column("value"), unseen, plan)
     return Processed(
         valid_batch(raw, sorted_out.kept, plan, stamp),
         dead_letters(

@@ -20,13 +20,12 @@ def dead_letters(
     raw: pa.RecordBatch, rejections: Sequence[Rejection], plan: Plan, stamp: Stamp
 ) -> pa.RecordBatch:
     """`raw` holds the events of `rejections`, one each; the shape is `records.DEAD_LETTER`."""
-    values = raw.column("value").to_pylist()
     stages = [rejection.stage for rejection in rejections]
     columns: dict[str, object] = {
         **{name: pa.repeat(value, raw.num_rows) for name, value in _same(plan, stamp).items()},
         **_origin(raw),
         **_reasons(rejections, stages),
-        **_payload(values, stages, plan),
+        **_payload(raw, stages, plan),
         "dlq_id": _ids(raw, plan.options.pipeline_id),
     }
     arrays = [
@@ -68,11 +67,14 @@ _ORIGIN = {
 }
 
 
-def _origin(raw: pa.RecordBatch) -> dict[str, pa.Array]:
-    return {
+def _origin(raw: pa.RecordBatch) -> dict[str, object]:
+    columns = {
         name: raw.column(source).cast(records.DEAD_LETTER.field(name).type)
         for name, source in _ORIGIN.items()
     }
+    kinds = columns["timestamp_type"].to_pylist()
+    columns["timestamp_type"] = [None if kind == records.NOT_FETCHED else kind for kind in kinds]
+    return columns
 
 
 def _reasons(rejections: Sequence[Rejection], stages: Sequence[str]) -> dict[str, object]:
@@ -105,7 +107,9 @@ def _problems(rejections: Sequence[Rejection]) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), structs)
 
 
-def _payload(values: list[bytes | None], stages: list[str], plan: Plan) -> dict[str, object]:
+def _payload(raw: pa.RecordBatch, stages: list[str], plan: Plan) -> dict[str, object]:
+    values: list[bytes | None] = raw.column("value").to_pylist()
+    kinds = raw.column("timestamp_type").to_pylist()
     limit = plan.options.max_record_bytes
     cut = [value is not None and len(value) > limit for value in values]
     return {
@@ -117,7 +121,9 @@ def _payload(values: list[bytes | None], stages: list[str], plan: Plan) -> dict[
         "value_sha256": [
             None if value is None else hashlib.sha256(value).hexdigest() for value in values
         ],
-        "value_truncated": cut,
+        "value_truncated": [
+            large or kind == records.NOT_FETCHED for large, kind in zip(cut, kinds, strict=True)
+        ],
         "value_preview": [
             None if value is None else excerpt.preview(value, plan.masks, stage)
             for value, stage in zip(values, stages, strict=True)

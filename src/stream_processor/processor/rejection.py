@@ -37,6 +37,14 @@ class Rejection(NamedTuple):
         return _STAGES[self.problems[0].code.partition(".")[0]]
 
 
+_UNSEEN = "the record is too large to be fetched from Kafka: nothing but its offset is known"
+
+NEVER_FETCHED = Rejection(
+    (Problem("record.too_large", None, "a record that can be fetched", None),), _UNSEEN, _UNSEEN
+)
+"""Why a record that the source marked `records.NOT_FETCHED` is no row."""
+
+
 _SAYINGS = {
     "field.missing": "is missing, expected {expected}",
     "field.null": "is null, expected {expected}",

@@ -12,7 +12,7 @@ from stream_processor.processor.columns import Column, Rows, column, token_array
 from stream_processor.processor.exact import Judge, judge_of
 from stream_processor.processor.plan import Plan
 from stream_processor.processor.reader import Reading, reader_of
-from stream_processor.processor.rejection import Rejection
+from stream_processor.processor.rejection import NEVER_FETCHED, Rejection
 from stream_processor.processor.screen import screen
 from stream_processor.processor.syntax import fault, first_bracket_beyond
 
@@ -43,18 +43,18 @@ class _Read(NamedTuple):
     reading: Reading
 
 
-def sort(values: pa.BinaryArray, plan: Plan) -> Sorted:
-    """Judge all values of a slice. Called by the kernel only.
+def sort(values: pa.BinaryArray, unseen: Rows, plan: Plan) -> Sorted:
+    """Judge all values of a slice; those of `unseen` were never fetched. Called by the kernel only.
 
     The cheap way for all events; the exact one for those that fail or are suspect, which alone
     gives the reasons.
     """
     judge = judge_of(plan)
-    dead: dict[int, Rejection] = {}
+    dead: dict[int, Rejection] = dict.fromkeys(np.flatnonzero(unseen).tolist(), NEVER_FETCHED)
     skipped: list[int] = []
-    open_rows = np.ones(len(values), dtype=np.bool_)
+    open_rows = ~unseen
     if plan.options.tombstone == "skip" and values.null_count:
-        tombstones = values.is_null().to_numpy(zero_copy_only=False)
+        tombstones = values.is_null().to_numpy(zero_copy_only=False) & open_rows
         skipped = np.flatnonzero(tombstones).tolist()
         open_rows &= ~tombstones
     _reject_texts(values, plan, open_rows, dead)

@@ -29,7 +29,16 @@ RAW = pa.schema(
         pa.field("headers", HEADERS),
     ]
 )
-"""What a source yields. A null value is a tombstone, different from an empty one."""
+"""What a source yields. A null value is a tombstone, different from an empty one.
+
+`timestamp_type`: 0 none, 1 create time, 2 log append time, or `NOT_FETCHED`.
+"""
+
+NOT_FETCHED = -1
+"""The `timestamp_type` of a record of which only the offset is known: too large to be fetched.
+
+Its other columns are null; that of its dead letter is null too.
+"""
 
 KAFKA_TOPIC = "_kafka_topic"
 KAFKA_TOPIC_ID = "_kafka_topic_id"

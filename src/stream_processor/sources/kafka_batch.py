@@ -9,7 +9,13 @@ from itertools import groupby
 from confluent_kafka import Message
 
 from stream_processor.ports import Batch, Clock, Observer, Partition, StartAt
-from stream_processor.sources.kafka_errors import Meaning, as_ours, detail, meaning
+from stream_processor.sources.kafka_errors import (
+    Meaning,
+    as_ours,
+    detail,
+    is_too_large,
+    meaning,
+)
 from stream_processor.sources.kafka_messages import (
     columns,
     failure,
@@ -21,7 +27,7 @@ from stream_processor.sources.kafka_messages import (
 from stream_processor.sources.kafka_topics import Place
 from stream_processor.sources.limits import BatchLimits
 from stream_processor.sources.positions import UNKNOWN, Positions
-from stream_processor.sources.raw_columns import RawColumns
+from stream_processor.sources.raw_columns import Fetch, RawColumns
 
 FETCH_ROWS_MAX = 1000
 """Records per call of the client: larger calls cost more per record, not less."""
@@ -115,12 +121,43 @@ class OpenBatch:
         elif slot != UNKNOWN and sense is Meaning.OUT_OF_RANGE:
             self.lost.add(slot)
         elif slot != UNKNOWN and sense is Meaning.UNREADABLE:
-            self.fail(slot, detail(error))
+            self._fail_at(slot, event)
         else:
             self._observer.event("kafka_error", text=detail(error))
 
+    def _fail_at(self, slot: int, event: Message) -> None:
+        """Count one failed fetch. A record that the client names as too large, which it does after
+        it has doubled its own limit in vain, becomes one without bytes: it costs one dead letter.
+
+        A wrong checksum or a batch that cannot be unpacked is no such record: the offset is that
+        of a whole batch, and another replica, or a larger budget, may still give its events.
+        """
+        error, offset = failure(event), self.positions.next_offset(slot)
+        if not self._note_failure(slot, detail(error)):
+            return
+        if is_too_large(error) and offset_of(event) == offset:
+            self._take_unseen(slot, offset)
+        else:
+            self.give_up(slot, detail(error))
+
+    def _take_unseen(self, slot: int, offset: int) -> None:
+        fetch = Fetch.unseen(slot, offset)
+        accepted = self.positions.accept(fetch.slots, fetch.offsets)
+        self._columns.add(fetch if accepted is None else fetch.only(accepted))
+
     def fail(self, slot: int, reason: str) -> None:
         """Count one failed fetch; after the third at one offset the partition is stuck."""
+        if self._note_failure(slot, reason):
+            self.give_up(slot, reason)
+
+    def give_up(self, slot: int, reason: str) -> None:
+        """What comes next in this partition cannot be read: fetch nothing more of it."""
+        self.misread.add(slot)
+        offset = self.positions.next_offset(slot)
+        self.stuck[slot] = StuckPartition(self.positions.parts[slot], offset, reason)
+
+    def _note_failure(self, slot: int, reason: str) -> bool:
+        """Whether that was the last try at this offset."""
         self.misread.add(slot)
         offset = self.positions.next_offset(slot)
         at, times = self._failures.get(slot, (offset, 0))
@@ -130,8 +167,7 @@ class OpenBatch:
         self._observer.event(
             "kafka_fetch_failed", partition=str(part), offset=offset, reason=reason, times=times
         )
-        if times >= _FAILURES_MAX:
-            self.stuck[slot] = StuckPartition(part, offset, reason)
+        return times >= _FAILURES_MAX
 
     def _end(self, event: Message) -> None:
         slot = self._slot(event)

@@ -74,6 +74,11 @@ def meaning(error: KafkaError) -> Meaning:
     return _BY_CODE.get(error.code(), Meaning.PASSING)
 
 
+def is_too_large(error: KafkaError) -> bool:
+    """Whether one record is too large to be fetched; the event that tells it names its offset."""
+    return error.code() == KafkaError.MSG_SIZE_TOO_LARGE
+
+
 def detail(error: KafkaError) -> str:
     """The client's own words in one bounded, printable line. They name brokers, never payloads."""
     words = "".join(char if char.isprintable() else " " for char in error.str())

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from stream_processor.ports import Partition
-from stream_processor.schema.records import HEADERS, RAW
+from stream_processor.schema.records import HEADERS, NOT_FETCHED, RAW
 from stream_processor.sources.positions import Mask, Offsets, Slots
 
 Headers = list[tuple[str, bytes | None]]
@@ -20,7 +20,8 @@ Headers = list[tuple[str, bytes | None]]
 class Fetch:
     """Records of one fetch, column by column, in the order of delivery. All are equally long.
 
-    `timestamp_types`: 0 none, 1 create time, 2 log append time; where it is 0 the time is ignored.
+    `timestamp_types` as in `schema.records.RAW`; without a time of its own, that of a record is
+    ignored.
     """
 
     slots: Slots
@@ -49,6 +50,16 @@ class Fetch:
             keys=_binary(keys),
             values=pa.array(values, pa.binary()),
             headers=_headers(headers),
+        )
+
+    @classmethod
+    def unseen(cls, slot: int, offset: int) -> Fetch:
+        """One record of which nothing is known but its offset."""
+        return cls.of(
+            np.array([slot], np.int32),
+            np.array([offset], np.int64),
+            (np.array([NOT_FETCHED], np.int8), np.array([0], np.int64)),
+            ([None], [None], [None]),
         )
 
     @property
@@ -112,7 +123,7 @@ class RawColumns:
             _dictionary([p.topic_id for p in parts], slots),
             pa.array(partitions[slots]),
             pa.array(np.concatenate([f.offsets for f in fetches])),
-            pa.array(times, RAW.field("timestamp").type, mask=types == 0),
+            pa.array(times, RAW.field("timestamp").type, mask=types <= 0),
             pa.array(types),
             pa.concat_arrays([f.keys for f in fetches]),
             pa.concat_arrays([f.values for f in fetches]),

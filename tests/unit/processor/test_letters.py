@@ -6,8 +6,11 @@ import hashlib
 from datetime import UTC, date, datetime
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from stream_processor.processor.kernel import Processed, process
+from stream_processor.schema import records
 from tests import builders
 
 GOOD = (
@@ -106,6 +109,33 @@ def test_a_tombstone_has_no_value_to_describe() -> None:
     assert found["value_preview"] is None
     assert found["value_truncated"] is False
     assert letter(b"")["value_size"] == 0
+
+
+def never_fetched(**options: Any) -> Processed:
+    """What the kernel makes of a record of which only the offset is known, and of a tombstone."""
+    raw = builders.raw_batch([None, None])
+    types = pa.array([records.NOT_FETCHED, 1], pa.int8())
+    raw = raw.set_column(raw.schema.get_field_index("timestamp_type"), "timestamp_type", types)
+    return process(raw.cast(records.RAW), builders.plan(**options), builders.STAMP)
+
+
+def test_a_record_that_could_not_be_fetched_is_no_tombstone() -> None:
+    """Its null value means that we have not seen it: taken for a tombstone it would be a deletion,
+    or be skipped in silence."""
+    found, tombstone = never_fetched().dead.to_pylist()
+    assert (found["stage"], found["code"]) == ("decode", "record.too_large")
+    assert found["value"] is found["value_size"] is found["value_sha256"] is None
+    assert found["value_truncated"] is True
+    assert found["timestamp_type"] is found["value_preview"] is None
+    assert "fetch" in found["message"]
+    assert (tombstone["code"], tombstone["value_truncated"]) == ("record.tombstone", False)
+
+
+def test_a_record_that_could_not_be_fetched_is_not_skipped_as_a_tombstone() -> None:
+    """`tombstone: skip` is a word about tombstones."""
+    processed = never_fetched(tombstone="skip")
+    assert [one["code"] for one in processed.dead.to_pylist()] == ["record.too_large"]
+    assert processed.skipped.column("offset").to_pylist() == [1]
 
 
 def test_what_was_found_is_shortened_between_letters() -> None:

@@ -18,6 +18,7 @@ from stream_processor.errors import (
     TopicMissing,
 )
 from stream_processor.ports import Advance, Partition, StartAt
+from stream_processor.schema.records import NOT_FETCHED
 from stream_processor.sources.kafka_batch import OpenBatch
 from stream_processor.sources.kafka_errors import Meaning, as_ours, detail, meaning
 from stream_processor.sources.kafka_group import GroupMember
@@ -162,6 +163,33 @@ def test_a_partition_is_stuck_after_three_failures_at_one_offset() -> None:
     batch.take([problem(KafkaError._BAD_COMPRESSION)])
     assert batch.stuck[0].offset == 0
     assert batch.live == {1}
+
+
+def test_a_record_too_large_to_fetch_whose_offset_is_named_is_delivered_without_its_bytes() -> None:
+    """One record must not stop its partition when it is known exactly which one it is."""
+    batch = opened()
+    batch.take([record(PART, 0)])
+    for _ in range(3):
+        batch.take([problem(KafkaError.MSG_SIZE_TOO_LARGE, PART, 1)])
+    assert batch.stuck == {}
+    assert batch.misread == {0}
+    batch.misread.clear()
+    batch.take([record(PART, 2)])
+    closed = batch.close()
+    assert closed.upto[PART] == 3
+    assert closed.records.column("offset").to_pylist() == [0, 1, 2]
+    assert closed.records.column("timestamp_type").to_pylist() == [1, NOT_FETCHED, 1]
+    assert closed.records.column("value").to_pylist() == [b"x", None, b"x"]
+    assert closed.records.column("timestamp").to_pylist()[1] is None
+
+
+def test_a_record_too_large_at_another_offset_silences_its_partition() -> None:
+    """What is named must be the very next record, or others would be jumped over."""
+    batch = opened()
+    for _ in range(3):
+        batch.take([problem(KafkaError.MSG_SIZE_TOO_LARGE, PART, 5)])
+    assert batch.stuck[0].offset == 0
+    assert batch.close().records.num_rows == 0
 
 
 def test_progress_forgives_failures() -> None:
