@@ -23,6 +23,8 @@ from stream_processor.schema.table import partition_columns
 from stream_processor.sinks.dead_letters import DeltaDeadLetters
 from stream_processor.sinks.delta import DeltaSink
 from stream_processor.sinks.delta_create import TableSpec
+from stream_processor.sinks.delta_desk import Desk
+from stream_processor.sinks.delta_ledger import Ledger
 from stream_processor.sinks.delta_table import FencedTable
 from stream_processor.sources.kafka import KafkaSource
 from stream_processor.sources.kafka_settings import KafkaSettings
@@ -95,6 +97,30 @@ def dead_letter_table(pipeline: Pipeline) -> TableSpec:
         description=f"dead letters of the pipeline {pipeline.name}",
         options=delta_options(pipeline.dead_letter_storage),
     )
+
+
+def ledger_table(pipeline: Pipeline) -> TableSpec:
+    """The ledger of what people did with dead letters, as it must be."""
+    return TableSpec(
+        uri=f"{pipeline.dead_letter_table}_actions",
+        schema=records.ACTION,
+        pipeline_id=pipeline.pipeline_id,
+        description=f"what was done with dead letters of the pipeline {pipeline.name}",
+        options=delta_options(pipeline.dead_letter_storage),
+    )
+
+
+def ledger(pipeline: Pipeline) -> Ledger:
+    """The door to the ledger, for every verb that acts on dead letters."""
+    spec = ledger_table(pipeline)
+    return Ledger(spec, open_store(spec.uri, pipeline.dead_letter_storage))
+
+
+def desk(pipeline: Pipeline, plan: Plan, run_id: str, kill_point: KillPoint = never) -> Desk:
+    """One job's turn at moving dead letters, not yet claimed."""
+    spec = data_table(pipeline, plan)
+    store = open_store(spec.uri, pipeline.sink.delta.storage)
+    return Desk(spec, store, run_id, kill_point)
 
 
 def kafka_source(

@@ -96,6 +96,33 @@ DEAD_LETTER = pa.schema(
 )
 """One row of `<table>__dlq`. Append only; a row never changes."""
 
+ACTION = pa.schema(
+    [
+        pa.field("action_id", pa.string()),
+        pa.field("run_id", pa.string()),
+        pa.field("dlq_id", pa.string()),
+        pa.field("topic", pa.string()),
+        pa.field("topic_id", pa.string()),
+        pa.field("partition", pa.int32()),
+        pa.field("offset", pa.int64()),
+        pa.field("action", pa.string()),
+        pa.field("actor", pa.string()),
+        pa.field("at", TIMESTAMP),
+        pa.field("target", pa.string()),
+        pa.field("target_version", pa.int64()),
+        pa.field("code", pa.string()),
+        pa.field("note", pa.string()),
+    ]
+)
+"""One row of the ledger `<table>__dlq_actions`: what was done with one dead letter. Never purged.
+
+`action` is one of `ACTIONS`. `target` is where a replay wrote to, `target_version` the version of
+that table; `code` is why a replayed record failed again.
+"""
+
+ACTIONS = ("replayed", "failed_again", "ignored", "reopened", "purged", "erased")
+"""Closed list; the status of a dead letter is its newest one, else `open`."""
+
 SKIPPED = pa.schema(
     [
         pa.field("topic", _DICTIONARY, nullable=False),

@@ -7,7 +7,6 @@ for them since the handle's version. So the handle is the lock, and never refres
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from collections.abc import Callable, Collection, Mapping
@@ -15,14 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
-from deltalake import (
-    CommitProperties,
-    DeltaTable,
-    PostCommitHookProperties,
-    Transaction,
-    WriterProperties,
-    write_deltalake,
-)
+from deltalake import DeltaTable
 
 from stream_processor.errors import (
     Fenced,
@@ -40,8 +32,8 @@ from stream_processor.ports import (
     never,
 )
 from stream_processor.sinks import delta_ids, delta_log
+from stream_processor.sinks.delta_commit import commit
 from stream_processor.sinks.delta_create import (
-    FORMAT,
     TableSpec,
     create,
     is_empty,
@@ -52,14 +44,10 @@ from stream_processor.sinks.delta_create import (
     ownerless,
     refuse_unless_writable,
 )
-from stream_processor.sinks.delta_errors import mapped
 from stream_processor.sinks.delta_restore import restored_version
 
-# The library's loop over conflicting versions has no pause, so it is short; ours has jitter.
-_COMMIT_RETRIES = 15
 # A handle of the library keeps 0.1 MiB of every commit made on it, as long as it lives.
 _COMMITS_PER_HANDLE = 20
-_WRITER = WriterProperties(compression="SNAPPY", max_row_group_size=250_000)
 
 
 class FencedTable:
@@ -145,8 +133,8 @@ class FencedTable:
             f"{delta_ids.app(self.spec.pipeline_id, partition.key)}#epoch": position.epoch
             for partition, position in self._owned.items()
         }
-        for commit in delta_log.commits_between(self._store, self.base.version()):
-            if any(commit.txns.get(name, epoch) != epoch for name, epoch in ours.items()):
+        for newer in delta_log.commits_between(self._store, self.base.version()):
+            if any(newer.txns.get(name, epoch) != epoch for name, epoch in ours.items()):
                 raise Fenced(
                     f"another process claimed the same partitions of {self.spec.uri}",
                     hint="it takes turns by itself; two processes that are given the same "
@@ -249,24 +237,5 @@ class FencedTable:
     def _commit(
         self, rows: pa.Table | None, txns: Mapping[str, int], note: Mapping[str, Any]
     ) -> None:
-        table = self.base
         self._commits_on_base += 1
-        if rows is None:
-            rows = pa.schema(table.schema().to_arrow()).empty_table()
-        note = {"format": FORMAT, "batch": uuid.uuid4().hex, "writer": self._writer_id, **note}
-        now_ms = int(time.time() * 1000)
-        with mapped(self.spec.uri, "committing to"):
-            write_deltalake(
-                table,
-                rows,
-                mode="append",
-                writer_properties=_WRITER,
-                commit_properties=CommitProperties(
-                    custom_metadata={"stream_processor": json.dumps(note, separators=(",", ":"))},
-                    max_commit_retries=_COMMIT_RETRIES,
-                    app_transactions=[Transaction(name, v, now_ms) for name, v in txns.items()],
-                ),
-                post_commithook_properties=PostCommitHookProperties(
-                    create_checkpoint=True, cleanup_expired_logs=False
-                ),
-            )
+        commit(self.spec.uri, self.base, rows, txns, {"writer": self._writer_id, **note})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -82,8 +82,10 @@ def test_a_restore_since_our_last_commit_is_noticed(tmp_path: Path, table: Delta
     assert restored_version(store, table.version()) == 2
     write(table, 10)
     assert restored_version(store, table.version()) is None
-    moment = datetime.now(UTC)
     stood = table.version()
+    moment = datetime.now(UTC)
+    while datetime.now(UTC) - moment < timedelta(milliseconds=1):
+        """The log keeps whole milliseconds: the next commit must bear a later one."""
     write(table, 11)
     table.restore(moment)
     assert restored_version(store, table.version()) == stood

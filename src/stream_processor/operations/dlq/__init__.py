@@ -1,0 +1,1 @@
+"""What a person asks about dead letters, and has done with them: the verbs of `dlq`."""
