@@ -15,6 +15,7 @@ from stream_processor.cli import (
     check,
     config,
     demo,
+    dlq,
     run,
     status,
     try_payloads,
@@ -67,6 +68,7 @@ app.command("verify", short_help="Prove that nothing is lost or double.")(verify
 app.command("status", short_help="Show lag, commits and dead letters.")(status.status)
 app.command("demo", short_help="See it all on this machine.")(demo.demo)
 app.command("version", short_help="Show what is installed.")(version.version)
+app.add_typer(dlq.app, name="dlq", short_help="Find, mend and replay dead letters.")
 app.add_typer(config.app, name="config", short_help="Show the settings in force.")
 
 

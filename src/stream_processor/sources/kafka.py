@@ -16,6 +16,7 @@ from stream_processor.sources.kafka_batch import FETCH_ROWS_MAX, OpenBatch
 from stream_processor.sources.kafka_errors import Meaning, as_ours, meaning
 from stream_processor.sources.kafka_group import GroupMember
 from stream_processor.sources.kafka_log import ClientLog
+from stream_processor.sources.kafka_probe import KafkaProbe
 from stream_processor.sources.kafka_settings import KafkaSettings
 from stream_processor.sources.kafka_topics import KafkaTopics
 from stream_processor.sources.kafka_watch import TopicWatch, out_of_range
@@ -54,6 +55,7 @@ class KafkaSource:
         self._topics = KafkaTopics(settings, self._log)
         self._interrupted = threading.Event()
         self._watch = TopicWatch(self._topics, settings, self._log, clock, self._interrupted)
+        self._probe = KafkaProbe(settings, observer, clock)
         self._member = GroupMember(settings, self._log, on_revoke)
         self._seen_generation = 0
         self._closed = False
@@ -71,6 +73,7 @@ class KafkaSource:
         if self._watch.due:
             self._watch.verify()
         self._release()
+        self._mend()
         idle_until = self._clock.monotonic() + self._limits.age_seconds
         while not self._complete(idle_until):
             left = self._due(idle_until) - self._clock.monotonic()
@@ -229,6 +232,28 @@ class KafkaSource:
         """From our own position, whatever the client thinks; not those that are stuck."""
         self._member.silence(self._batch.next_offsets(slots).keys())
         self._member.fetch(self._batch.next_offsets(self._batch.live.intersection(slots)))
+
+    def _mend(self) -> None:
+        """Give up what breaks a broker's connection, and try again what was given up."""
+        oversized, self._log.oversized = self._log.oversized, None
+        if oversized is not None:
+            self._give_up_oversized()
+        slots = {stuck: slot for slot, stuck in self._batch.stuck.items()}
+        for stuck in self._probe.revived(slots):
+            self._observer.event("kafka_partition_revived", partition=str(stuck.partition))
+            del self._batch.stuck[slots[stuck]]
+            self._fetch_again([slots[stuck]])
+
+    def _give_up_oversized(self) -> None:
+        positions = self._batch.positions
+        wanted = self._batch.next_offsets(self._batch.live)
+        marks = self._topics.watermarks(wanted)
+        # Behind the end there is nothing that could be too large; asking there takes a while.
+        suspects = {place: at for place, at in wanted.items() if at < marks[place][1]}
+        for place, reason in self._probe.unreadable(suspects).items():
+            self._batch.give_up(positions.slot(*place), reason)
+        self._fetch_again(self._batch.misread)
+        self._batch.misread.clear()
 
     def _recover_lost(self) -> None:
         """Kafka does not hold our offset: retention, truncation, or another topic of that name."""

@@ -79,6 +79,15 @@ def is_too_large(error: KafkaError) -> bool:
     return error.code() == KafkaError.MSG_SIZE_TOO_LARGE
 
 
+def is_oversized(error: KafkaError) -> bool:
+    """Whether a broker's answer was larger than the client may receive; it names no partition.
+
+    Only the words tell: the code is that of every answer that makes no sense.
+    """
+    bad_message = error.code() == KafkaError._BAD_MSG  # noqa: SLF001 - its public name
+    return bad_message and "receive.message.max.bytes" in error.str()
+
+
 def detail(error: KafkaError) -> str:
     """The client's own words in one bounded, printable line. They name brokers, never payloads."""
     words = "".join(char if char.isprintable() else " " for char in error.str())

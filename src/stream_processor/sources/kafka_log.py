@@ -5,7 +5,7 @@ from __future__ import annotations
 from confluent_kafka import KafkaError
 
 from stream_processor.ports import Clock, Observer
-from stream_processor.sources.kafka_errors import Meaning, detail, meaning
+from stream_processor.sources.kafka_errors import Meaning, detail, is_oversized, meaning
 
 _QUIET_SECONDS = 10.0
 _TEXT_MAX = 300
@@ -27,6 +27,7 @@ class ClientLog:
         self.fatal: KafkaError | None = None
         self.away_since: float | None = None
         self._away: KafkaError | None = None
+        self.oversized: KafkaError | None = None
 
     def log(self, level: int, _layout: str, facility: str, client: str, text: str) -> None:
         """The one method of `logging.Logger` that the client calls."""
@@ -41,6 +42,8 @@ class ClientLog:
             self.rejected = error
         elif sense is Meaning.AWAY:
             self._note_away(error)
+        elif is_oversized(error):
+            self.oversized = error
         self._pass_on(f"error:{error.name()}", text=detail(error))
 
     def _note_away(self, error: KafkaError) -> None:

@@ -29,7 +29,8 @@ class KafkaSettings:
 
     `memory_bytes` bounds what librdkafka may hold for us: a quarter of it fetched events that wait,
     and all of it for the one batch that is being unpacked. `contact_seconds` is how long Kafka may
-    be silent before it counts as away. `accept_gap` is a person's decision on the command line.
+    be silent before it counts as away. `stuck_retry_seconds` is the first wait before a partition
+    that cannot be read is tried again. `accept_gap` is a person's decision on the command line.
     """
 
     kafka: KafkaConfig
@@ -37,6 +38,7 @@ class KafkaSettings:
     memory_bytes: int = 128 * _MIB
     contact_seconds: float = 30.0
     request_seconds: float = 10.0
+    stuck_retry_seconds: float = 30.0
     accept_gap: bool = False
 
     @property

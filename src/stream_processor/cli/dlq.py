@@ -1,0 +1,11 @@
+"""`dlq`: find the cause of dead letters, mend it, replay them, and prove it."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(
+    help="Find out why events became dead letters, and put them right.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
