@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
 from stream_processor import errors
 
 ROOT = Path(__file__).parents[2]
@@ -95,3 +97,13 @@ def test_the_project_speaks_only_of_itself() -> None:
         and words.search((ROOT / name).read_text(errors="replace"))
     ]
     assert found == []
+
+
+def test_alert_rules_name_metrics_that_exist() -> None:
+    """A rule on a metric that nobody exports never fires, and nobody notices."""
+    page = (ROOT / "docs" / "reference" / "metrics.md").read_text()
+    rules = (ROOT / "examples" / "prometheus" / "alerts.yaml").read_text()
+    [group] = yaml.safe_load(rules)["groups"]
+    assert all({"alert", "expr", "labels", "annotations"} <= rule.keys() for rule in group["rules"])
+    named = set(re.findall(r"stream_processor_[a-z_]+", rules)) - {group["name"]}
+    assert named <= set(re.findall(r"`(stream_processor_[a-z_]+)`", page))
