@@ -1,12 +1,15 @@
 """An audit of finished runs that shares no code with the product, `verify` included.
 
-It reads the live Parquet files of both tables with pyarrow and the numbers from the log's `txn`
-entries, by the formats of docs/explanation/commit-protocol.md, and checks for each partition:
+It reads the live Parquet files of both tables and of the ledger with pyarrow and the numbers from
+the log's `txn` entries, by the formats of docs/explanation/commit-protocol.md, and checks for each
+partition:
 
-- no offset is twice in one table, and none is in both;
+- no offset is twice in one table, and none is in both unless the ledger says `replayed`;
 - nothing is in the data table outside [start, h), nor in the dead letters outside [start, their h);
-- h - start = distinct offsets of [start, h) in either table + holes + skipped + expired;
-- what the producer says it sent is there exactly once, and dead letters hold the very bytes.
+- h - start = distinct offsets of [start, h) that are in either table, or in the ledger as
+  `replayed`, `purged` or `erased`, + holes + skipped + expired;
+- what the producer says it sent is there exactly once, or was purged or erased by someone who said
+  so; and dead letters hold the very bytes.
 
     audit(Tables("orders", "s3://b/orders", "s3://b/orders__dlq", storage), expected)
 """
@@ -27,6 +30,7 @@ from pyarrow import fs
 
 EXAMPLES = 5
 COUNTERS = ("holes", "skipped", "expired")
+ACCOUNTED = ("replayed", "purged", "erased")  # actions after which a record may be in no table
 HEAD_BYTES = 64 * 1024  # what is kept of a value that is too large
 
 
@@ -60,7 +64,7 @@ class Tables:
 
 @dataclass(frozen=True)
 class Account:
-    """One partition, settled."""
+    """One partition, settled. `replayed` are in both tables, `gone` in the ledger alone."""
 
     start: int
     upto: int
@@ -69,6 +73,12 @@ class Account:
     holes: int
     skipped: int
     expired: int
+    replayed: int = 0
+    gone: int = 0
+
+
+_Offsets = Mapping[At, np.ndarray]
+_NOTHING = np.array([], dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -77,7 +87,7 @@ class _Side:
 
     table: DeltaTable
     rows: pa.Table
-    offsets: Mapping[At, np.ndarray]
+    offsets: _Offsets
 
     def number(self, tables: Tables, at: At, suffix: str = "") -> int | None:
         name = f"{tables.pipeline}/{at.topic}/{at.partition}{suffix}"
@@ -93,56 +103,72 @@ def audit(
     """
     data = _read(tables.data, tables.storage, "_kafka_", ())
     dead = _read(tables.dead, tables.storage, "", ("key", "value", "value_truncated"))
+    ledger = _ledger(tables)
     known = {*data.offsets, *dead.offsets, *(expected or {}), *partitions}
     accounts: dict[At, Account] = {}
     findings: list[str] = []
     for at in sorted(known):
-        accounts[at] = _account(tables, at, data, dead, findings)
+        on_record = {action: found.get(at, _NOTHING) for action, found in ledger.items()}
+        accounts[at] = _account(tables, at, (data, dead), on_record, findings)
         if expected is not None and at in expected:
-            findings += _missing(at, expected[at], data, dead)
+            allowed = np.concatenate([on_record["purged"], on_record["erased"]])
+            findings += _missing(at, expected[at], (data, dead), allowed)
     if expected is not None:
         findings += _altered(expected, dead)
     assert not findings, f"audit of {tables.data}:\n  " + "\n  ".join(findings)
     return accounts
 
 
-def _account(tables: Tables, at: At, data: _Side, dead: _Side, findings: list[str]) -> Account:
-    nothing = np.array([], dtype=np.int64)
-    rows, letters = data.offsets.get(at, nothing), dead.offsets.get(at, nothing)
+def _account(
+    tables: Tables,
+    at: At,
+    sides: tuple[_Side, _Side],
+    on_record: Mapping[str, np.ndarray],
+    findings: list[str],
+) -> Account:
+    data, dead = sides
+    rows, letters = data.offsets.get(at, _NOTHING), dead.offsets.get(at, _NOTHING)
     h, start = data.number(tables, at), data.number(tables, at, "#start")
     if h is None or start is None:
         findings.append(f"{at}: the data table has no offset or no start, but rows or events exist")
         return Account(0, 0, len(rows), len(letters), 0, 0, 0)
     h_dead = max(h, dead.number(tables, at) or 0)
     counted = {name: data.number(tables, at, f"#{name}") or 0 for name in COUNTERS}
-    account = Account(start, h, len(rows), len(letters), **counted)
+    both, stored = np.intersect1d(rows, letters), np.union1d(rows, letters)
+    unexcused = np.setdiff1d(both, on_record["replayed"])
+    gone = _inside(np.concatenate([*on_record.values()]), start, h)
+    gone = np.setdiff1d(gone, stored)
     findings += [
         f"{at}: {what} {_some(offsets)}"
         for what, offsets in (
             ("twice in the data table:", _repeated(rows)),
             ("twice in the dead letters:", _repeated(letters)),
-            ("in both tables:", np.intersect1d(rows, letters)),
+            ("in both tables:", unexcused),
             (f"in the data table outside [{start}, {h}):", _outside(rows, start, h)),
             (f"in the dead letters outside [{start}, {h_dead}):", _outside(letters, start, h_dead)),
         )
         if len(offsets)
     ]
-    both = np.union1d(rows, letters)
-    there = len(both) - len(_outside(both, start, h))
+    there = len(_inside(stored, start, h)) + len(gone)
     if h - start != there + sum(counted.values()):
         findings.append(
-            f"{at}: [{start}, {h}) has {h - start} offsets, but {there} are in the tables and "
-            f"{counted} are counted: {h - start - there - sum(counted.values())} unaccounted for"
+            f"{at}: [{start}, {h}) has {h - start} offsets, but {there} are in the tables or the "
+            f"ledger and {counted} are counted: {h - start - there - sum(counted.values())} "
+            "unaccounted for"
         )
-    return account
+    replayed = len(both) - len(unexcused)
+    return Account(start, h, len(rows), len(letters), **counted, replayed=replayed, gone=len(gone))
 
 
-def _missing(at: At, sent: Mapping[int, Sent | None], data: _Side, dead: _Side) -> list[str]:
+def _missing(
+    at: At, sent: Mapping[int, Sent | None], sides: tuple[_Side, _Side], removed: np.ndarray
+) -> list[str]:
     """What the producer sent and no table has, and what a table has that nobody sent."""
-    nothing = np.array([], dtype=np.int64)
-    there = np.union1d(data.offsets.get(at, nothing), dead.offsets.get(at, nothing))
+    data, dead = sides
+    there = np.union1d(data.offsets.get(at, _NOTHING), dead.offsets.get(at, _NOTHING))
     produced = np.fromiter(sent, dtype=np.int64, count=len(sent))
-    lost, invented = np.setdiff1d(produced, there), np.setdiff1d(there, produced)
+    lost = np.setdiff1d(np.setdiff1d(produced, there), removed)
+    invented = np.setdiff1d(there, produced)
     return [
         f"{at}: {what} {_some(offsets)}"
         for what, offsets in (
@@ -174,13 +200,29 @@ def _read(uri: str, storage: Mapping[str, str], prefix: str, more: tuple[str, ..
     table = DeltaTable(uri, storage_options=options)
     columns = [*(f"{prefix}{name}" for name in ("topic", "topic_id", "partition", "offset")), *more]
     rows = _parquet(table.file_uris(), options, columns)
+    return _Side(table, rows, _by_partition(rows, prefix))
+
+
+def _ledger(tables: Tables) -> Mapping[str, _Offsets]:
+    """The offsets that people moved or removed, by action; nothing where nobody has acted yet."""
+    uri, options = f"{tables.dead}_actions", dict(tables.storage)
+    if not DeltaTable.is_deltatable(uri, storage_options=options):
+        return {action: {} for action in ACCOUNTED}
+    columns = ["topic", "topic_id", "partition", "offset", "action"]
+    rows = _parquet(DeltaTable(uri, storage_options=options).file_uris(), options, columns)
+    return {
+        action: _by_partition(rows.filter(pc.equal(rows["action"], action)), "")
+        for action in ACCOUNTED
+    }
+
+
+def _by_partition(rows: pa.Table, prefix: str) -> _Offsets:
     topics = pc.coalesce(rows[f"{prefix}topic_id"], rows[f"{prefix}topic"]).to_numpy()
     numbers, offsets = rows[f"{prefix}partition"].to_numpy(), rows[f"{prefix}offset"].to_numpy()
-    split = {
+    return {
         At(topic, number): np.sort(offsets[(topics == topic) & (numbers == number)])
         for topic, number in {*zip(topics.tolist(), numbers.tolist(), strict=True)}
     }
-    return _Side(table, rows, split)
 
 
 def _parquet(uris: list[str], options: Mapping[str, str], columns: list[str]) -> pa.Table:
@@ -220,6 +262,10 @@ def _repeated(offsets: np.ndarray) -> np.ndarray:
 
 def _outside(offsets: np.ndarray, start: int, end: int) -> np.ndarray:
     return offsets[(offsets < start) | (offsets >= end)]
+
+
+def _inside(offsets: np.ndarray, start: int, end: int) -> np.ndarray:
+    return offsets[(offsets >= start) & (offsets < end)]
 
 
 def _some(offsets: np.ndarray) -> str:

@@ -103,6 +103,46 @@ def test_planted_damage_is_found(
         audit(tables)
 
 
+def record(tables: Tables, **actions: int) -> None:
+    """Write ledger rows: `replayed=3` says that offset 3 was replayed."""
+    rows = dead(*actions.values()).select(["topic", "topic_id", "partition", "offset"])
+    rows = rows.append_column("action", pa.array(list(actions), pa.string()))
+    write_deltalake(f"{tables.dead}_actions", rows, mode="append")
+
+
+def test_what_people_did_with_dead_letters_is_accounted_for(tables: Tables) -> None:
+    """Replayed is in both tables, purged and erased in none: only the ledger tells it from loss."""
+    write(tables.dead, dead(1, 4), h=6)
+    write(tables.data, data(0, 1, 5), h_start=0, h=6)
+    with pytest.raises(AssertionError, match="2 unaccounted for") as raised:
+        audit(tables, sent(0, 1, 2, 3, 4, 5))
+    assert "in both tables: 1" in str(raised.value)
+    assert "produced, but in no table: 2, 3" in str(raised.value)
+    record(tables, replayed=1, purged=2, erased=3, ignored=4)
+    account = audit(tables, sent(0, 1, 2, 3, 4, 5))[ORDERS]
+    assert (account.rows, account.dead, account.replayed, account.gone) == (3, 2, 1, 2)
+
+
+@pytest.mark.parametrize("action", ["purged", "erased", "ignored", "failed_again"])
+def test_only_a_replay_excuses_a_record_in_both_tables(tables: Tables, action: str) -> None:
+    """Any other action beside a row and a dead letter means that the event was written twice."""
+    write(tables.dead, dead(1), h=2)
+    write(tables.data, data(0, 1), h_start=0, h=2)
+    record(tables, **{action: 1})
+    with pytest.raises(AssertionError, match="in both tables: 1"):
+        audit(tables)
+
+
+@pytest.mark.parametrize("action", ["ignored", "failed_again", "reopened"])
+def test_an_action_that_removes_nothing_excuses_no_loss(tables: Tables, action: str) -> None:
+    """A record that somebody ignored is still to be there."""
+    write(tables.dead, dead(), h=2)
+    write(tables.data, data(0), h_start=0, h=2)
+    record(tables, **{action: 1})
+    with pytest.raises(AssertionError, match="1 unaccounted for"):
+        audit(tables)
+
+
 def test_a_loss_behind_an_invented_hole_is_found_by_the_producer(tables: Tables) -> None:
     """Books that balance are not enough when one knows what was sent."""
     write(tables.dead, dead(3), h=4)
