@@ -92,7 +92,9 @@ class Source(Protocol):
         Asks nobody; partitions of which nothing was heard yet are left out."""
 
     def stuck(self) -> Mapping[Partition, str]:
-        """Partitions that stay silent until a person raises a limit, each with the reason."""
+        """Partitions that wait because they cannot be read on, each with the reason.
+
+        They are tried again by themselves; a larger limit may help."""
 
     def interrupt(self) -> None:
         """Make the poll that runs, or else the next one, return what it has; from any thread."""

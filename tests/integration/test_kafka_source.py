@@ -387,6 +387,37 @@ def test_a_batch_that_unpacks_to_more_than_the_budget_silences_its_partition_onl
     source.close()
 
 
+def test_a_record_larger_than_the_client_may_receive_silences_its_partition_only(
+    kafka: Kafka, topic: MakeTopic, worlds: Callable[..., KafkaWorld]
+) -> None:
+    """It ends the connection to its broker, again and again, and the client names no partition:
+    without a search every partition of that broker would stand still for ever."""
+    name = topic(3, {**KEPT, "max.message.bytes": "20000000"})
+    world = worlds(kafka.bootstrap_servers, name)
+    world.send(0, Sent(b"before"))
+    large = Producer({"bootstrap.servers": world.servers, "message.max.bytes": 20_000_000})
+    large.produce(name, bytes(6_000_000), partition=0)
+    assert large.flush(30) == 0
+    world.send(1, *numbered(3))
+    source = world.source(settings=world.settings(memory_bytes=4 * 2**20))
+    first, second, third = started(source, 3)
+    check = deadline("the partition to be given up")
+    batches = []
+    while not source.stuck():
+        check()
+        batches.append(source.poll())
+    world.send(1, Sent(b"goes on"))
+    world.send(2, Sent(b"too"))
+    batches += read(source, {second: 4, third: 1})
+    assert offsets(batches, 0) == [0]
+    assert list(source.stuck()) == [first]
+    assert "receive.message.max.bytes" in source.stuck()[first]
+    roomy = worlds(world.servers, name, uuid.uuid4().hex)
+    again = roomy.source(settings=roomy.settings(memory_bytes=20 * 2**20))
+    started(again, 3)
+    assert offsets(read(again, {first: 2}), 0) == [0, 1]
+
+
 def worlds_with_room(world: KafkaWorld) -> list[object]:
     """The same topic, read by another group with enough memory."""
     other = KafkaWorld(world.servers, world.topic, group=uuid.uuid4().hex)
@@ -397,18 +428,18 @@ def worlds_with_room(world: KafkaWorld) -> list[object]:
     return batches
 
 
-def test_a_damaged_batch_is_neither_parsed_nor_jumped_over(
+def test_a_damaged_batch_is_not_jumped_over_and_is_read_once_it_is_whole_again(
     own_kafka: Callable[..., RunningKafka], worlds: Callable[..., KafkaWorld]
 ) -> None:
     """The client reports a wrong checksum and goes on behind it: taking what follows would lose the
-    damaged events for good, though another replica may still hold them."""
+    damaged events for good, though another replica may still hold them and take over later."""
     kafka = own_kafka()
     create_topic(kafka.bootstrap_servers, "damaged", 1, KEPT)
     world = worlds(kafka.bootstrap_servers, "damaged")
     for name in (b"first-batch", b"middle-batch", b"last-batch"):
         world.send(0, Sent(name))
     damage(kafka.data_dir, b"middle-batch")
-    source = world.source()
+    source = world.source(settings=world.settings(stuck_retry_seconds=0.5))
     (part,) = started(source, 1)
     check = deadline("the partition to be given up")
     batches = []
@@ -419,10 +450,15 @@ def test_a_damaged_batch_is_neither_parsed_nor_jumped_over(
     assert [row["value"] for row in rows(batches)] == [b"first-batch"]
     assert batches[-1].upto[part] == 1
     assert "_BAD_MSG" in source.stuck()[part]
+    damage(kafka.data_dir, b"middle-batch", undo=1)
+    batches += read(source, {part: 3})
+    assert [row["value"] for row in rows(batches)][1:] == [b"middle-batch", b"last-batch"]
+    assert source.stuck() == {}
 
 
-def damage(data_dir: Path, payload: bytes) -> None:
-    """Flip one bit of a payload in the broker's log file."""
+def damage(data_dir: Path, payload: bytes, undo: int = 0) -> None:
+    """Flip the last bit of a payload's first byte in the broker's log file; `undo=1`: back."""
+    payload = bytes([payload[0] ^ undo]) + payload[1:]
     for log in data_dir.rglob("*.log"):
         content = bytearray(log.read_bytes())
         at = content.find(payload)

@@ -55,7 +55,7 @@ class KafkaSource:
         self._topics = KafkaTopics(settings, self._log)
         self._interrupted = threading.Event()
         self._watch = TopicWatch(self._topics, settings, self._log, clock, self._interrupted)
-        self._probe = KafkaProbe(settings, observer, clock)
+        self._probe = KafkaProbe(settings, self._topics, observer, clock)
         self._member = GroupMember(settings, self._log, on_revoke)
         self._seen_generation = 0
         self._closed = False
@@ -224,36 +224,26 @@ class KafkaSource:
         self._batch.take(messages)
         if self._batch.lost:
             self._recover_lost()
-        if self._batch.misread:
-            self._fetch_again(self._batch.misread)
-            self._batch.misread.clear()
+        self._fetch_misread()
 
-    def _fetch_again(self, slots: Collection[int]) -> None:
+    def _fetch_misread(self) -> None:
         """From our own position, whatever the client thinks; not those that are stuck."""
-        self._member.silence(self._batch.next_offsets(slots).keys())
-        self._member.fetch(self._batch.next_offsets(self._batch.live.intersection(slots)))
+        slots = self._batch.misread
+        if slots:
+            self._member.silence(self._batch.next_offsets(slots).keys())
+            self._member.fetch(self._batch.next_offsets(self._batch.live & slots))
+            slots.clear()
 
     def _mend(self) -> None:
         """Give up what breaks a broker's connection, and try again what was given up."""
-        oversized, self._log.oversized = self._log.oversized, None
-        if oversized is not None:
-            self._give_up_oversized()
-        slots = {stuck: slot for slot, stuck in self._batch.stuck.items()}
-        for stuck in self._probe.revived(slots):
-            self._observer.event("kafka_partition_revived", partition=str(stuck.partition))
-            del self._batch.stuck[slots[stuck]]
-            self._fetch_again([slots[stuck]])
-
-    def _give_up_oversized(self) -> None:
-        positions = self._batch.positions
-        wanted = self._batch.next_offsets(self._batch.live)
-        marks = self._topics.watermarks(wanted)
-        # Behind the end there is nothing that could be too large; asking there takes a while.
-        suspects = {place: at for place, at in wanted.items() if at < marks[place][1]}
-        for place, reason in self._probe.unreadable(suspects).items():
-            self._batch.give_up(positions.slot(*place), reason)
-        self._fetch_again(self._batch.misread)
-        self._batch.misread.clear()
+        batch = self._batch
+        if self._log.oversized is not None:
+            self._log.oversized = None
+            for place, reason in self._probe.unreadable(batch.next_offsets(batch.live)).items():
+                batch.give_up(batch.positions.slot(*place), reason)
+        for stuck in self._probe.revived(batch.stuck.values()):
+            batch.revive(stuck)
+        self._fetch_misread()
 
     def _recover_lost(self) -> None:
         """Kafka does not hold our offset: retention, truncation, or another topic of that name."""

@@ -156,6 +156,13 @@ class OpenBatch:
         offset = self.positions.next_offset(slot)
         self.stuck[slot] = StuckPartition(self.positions.parts[slot], offset, reason)
 
+    def revive(self, stuck: StuckPartition) -> None:
+        """It can be read again: fetch it from where it stands."""
+        slot = self.positions.slot(stuck.partition.topic, stuck.partition.partition)
+        del self.stuck[slot]
+        self.misread.add(slot)
+        self._observer.event("kafka_partition_revived", partition=str(stuck.partition))
+
     def _note_failure(self, slot: int, reason: str) -> bool:
         """Whether that was the last try at this offset."""
         self.misread.add(slot)

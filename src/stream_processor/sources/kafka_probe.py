@@ -21,7 +21,7 @@ from stream_processor.sources.kafka_group import onlooker
 from stream_processor.sources.kafka_log import ClientLog
 from stream_processor.sources.kafka_messages import failure, is_record, place
 from stream_processor.sources.kafka_settings import KafkaSettings
-from stream_processor.sources.kafka_topics import Place
+from stream_processor.sources.kafka_topics import KafkaTopics, Place
 
 _ANSWER_SECONDS = 5.0
 _ALL_ANSWERS_SECONDS = 60.0  # far below max.poll.interval.ms: the group's consumer waits meanwhile
@@ -32,8 +32,11 @@ _DELAY_SECONDS_MAX = 600.0
 class KafkaProbe:
     """Used by the Kafka source, on its thread; each call makes and closes its own consumer."""
 
-    def __init__(self, settings: KafkaSettings, observer: Observer, clock: Clock) -> None:
+    def __init__(
+        self, settings: KafkaSettings, topics: KafkaTopics, observer: Observer, clock: Clock
+    ) -> None:
         self._settings = settings
+        self._topics = topics
         self._observer = observer
         self._clock = clock
         self._next_try: dict[StuckPartition, tuple[float, float]] = {}
@@ -42,10 +45,13 @@ class KafkaProbe:
         """Of these partitions at these offsets, those that cannot be read, each with the reason.
 
         Bounded: what is not answered within a minute counts as readable, until asked again.
+        Raises `BrokerUnavailable`.
         """
         found: dict[Place, str] = {}
         until = self._clock.monotonic() + _ALL_ANSWERS_SECONDS
-        left = sorted(offsets.items())
+        marks = self._topics.watermarks(offsets)
+        # At its end nothing can be too large, and the answer would take a while.
+        left = [(where, offset) for where, offset in offsets.items() if offset < marks[where][1]]
         while left and self._clock.monotonic() < until:
             # After each culprit a new client: the connection of this one is broken.
             log = ClientLog(self._observer, self._clock)
