@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stream_processor.operations.dlq.ids import IdIndex, Places
 from stream_processor.operations.snapshots import Snapshot
 from stream_processor.sinks.delta_errors import mapped
 
@@ -15,11 +16,21 @@ _COLUMNS = ["dlq_id", "action", "at", "action_id"]
 class Statuses:
     """The status of every dead letter, as the ledger says at one version.
 
-    Made by `statuses_of`. Memory: some 60 bytes for each dead letter that was ever acted on.
+    Made by `statuses_of`. Memory: some 100 bytes for each dead letter that was ever acted on.
     """
 
     def __init__(self, newest: pa.Table) -> None:
-        self._newest = newest
+        self._newest = newest.combine_chunks()
+        actions = _whole(self._newest["action"])
+        is_open = pc.is_in(actions, value_set=pa.array(_OPEN_ACTIONS))
+        # One more than there are rows: the last stands for a dead letter without any action.
+        self._statuses = pa.concat_arrays(
+            [pc.if_else(is_open, "open", actions), pa.array(["open"])]
+        ).dictionary_encode()
+        self._at = pa.concat_arrays(
+            [_whole(self._newest["at"]), pa.nulls(1, self._newest["at"].type)]
+        )
+        self._index = IdIndex(_whole(self._newest["dlq_id"]))
 
     def __len__(self) -> int:
         return int(self._newest.num_rows)
@@ -31,12 +42,22 @@ class Statuses:
 
     def of(self, dlq_ids: pa.Array) -> pa.Array:
         """The status of each of these records, in their order; one of `selection.STATUSES`."""
-        if not len(self):
-            return pa.array(["open"]).take(pa.array([0] * len(dlq_ids), pa.int64()))
-        places = pc.index_in(dlq_ids, value_set=self._newest["dlq_id"])
-        actions = self._newest["action"].combine_chunks().take(places)
-        is_open = pc.is_in(actions, value_set=pa.array(_OPEN_ACTIONS))
-        return pc.if_else(is_open, "open", actions.fill_null("open"))
+        return self.named(self.places(dlq_ids)).cast(pa.string())
+
+    def places(self, dlq_ids: pa.Array) -> Places:
+        """Where in `newest` each of these records stands; -1 for one that was never acted on."""
+        return self._index.places(dlq_ids)
+
+    def named(self, places: Places) -> pa.DictionaryArray:
+        """The status at each of these places."""
+        return self._statuses.take(self._rows(places))
+
+    def at(self, places: Places) -> pa.Array:
+        """When the newest action was, null where there is none."""
+        return self._at.take(self._rows(places))
+
+    def _rows(self, places: Places) -> pa.Array:
+        return pa.array(places % len(self._statuses))
 
 
 def statuses_of(ledger: Snapshot | None) -> Statuses:
@@ -50,6 +71,13 @@ def statuses_of(ledger: Snapshot | None) -> Statuses:
         [("action", "last"), ("at", "last")]
     )
     return Statuses(newest.rename_columns({"action_last": "action", "at_last": "at"}))
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    whole = column.combine_chunks()
+    if isinstance(whole, pa.ChunkedArray):
+        return pa.concat_arrays(whole.chunks) if whole.num_chunks else pa.array([], column.type)
+    return whole
 
 
 def _nothing() -> pa.Table:
