@@ -27,7 +27,7 @@ from stream_processor.sinks.delta_errors import mapped
 
 # The library's loop over conflicting versions has no pause, so it is short; ours has jitter.
 _COMMIT_RETRIES = 15
-_WRITER = WriterProperties(compression="SNAPPY", max_row_group_size=250_000)
+WRITER = WriterProperties(compression="SNAPPY", max_row_group_size=250_000)
 
 AFTER_COMMIT = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 """Cleaning the log is maintenance's business alone (commit protocol, a.8, rules 9 and 13)."""
@@ -52,7 +52,7 @@ def commit(
             table,
             rows,
             mode="append",
-            writer_properties=_WRITER,
+            writer_properties=WRITER,
             commit_properties=properties(txns, note),
             post_commithook_properties=AFTER_COMMIT,
         )

@@ -31,7 +31,7 @@ _FEATURES_KEPT = frozenset({"appendOnly", "invariants", "checkConstraints", "cha
 _IMPLIED_SINCE = {"columnMapping": 5, "identityColumns": 6}
 _NAMED_SINCE = 7
 _DAY_SECONDS = 86_400
-_INTERVAL_SECONDS = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
+_INTERVAL_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
 _STATISTICS_COLUMNS_MAX = 32
 
 
@@ -226,6 +226,6 @@ def _statistics_columns(schema: pa.Schema) -> list[str]:
 
 
 def interval_seconds(text: str) -> float:
-    """Seconds of Delta's `interval 30 days`; units below a minute or unknown count as nothing."""
-    match = re.search(r"(\d+)\s+(minute|hour|day|week)s?", text.lower())
+    """Seconds of Delta's `interval 30 days`; units below a second or unknown count as nothing."""
+    match = re.search(r"(\d+)\s+(second|minute|hour|day|week)s?", text.lower())
     return int(match[1]) * _INTERVAL_SECONDS[match[2]] if match else 0.0

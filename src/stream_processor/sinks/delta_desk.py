@@ -4,26 +4,54 @@ The desk is one `txn` id in the data table, `<pipeline id>/#actions`, whose vers
 of all such jobs. A job claims it by a commit without rows and then makes every step on the handle
 that it holds, so a step succeeds if and only if nobody else has claimed the desk meanwhile
 (commit protocol, a.2). A stream does not name this id and is neither hindered nor hinders.
+
+Two more ids remember the newest step whose effects the ledger must name, for a job that was killed
+before it wrote them (docs/explanation/replay.md): `#actions#write` is its number, and
+`#actions#base` the version of the table that it was made on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from stream_processor.errors import ConfigurationError, Fenced, InternalError
+from stream_processor.errors import ConfigurationError, Fenced, InternalError, TableRewound
 from stream_processor.ports import KillPoint, ObjectStore, never
 from stream_processor.sinks import delta_log
 from stream_processor.sinks.delta_commit import commit
-from stream_processor.sinks.delta_create import TableSpec, load, refuse_unless_writable
+from stream_processor.sinks.delta_create import TableSpec, load, load_at, refuse_unless_writable
+from stream_processor.sinks.delta_delete import delete
+from stream_processor.sinks.delta_predicates import Predicate
+from stream_processor.sinks.delta_restore import restored_version
+
+# A handle of the library keeps 0.1 MiB of every commit made on it, as long as it lives.
+_STEPS_PER_HANDLE = 20
 
 
 def desk_id(pipeline_id: str) -> str:
     """The `txn` id under which a table counts the steps of jobs on dead letters."""
     return f"{pipeline_id}/#actions"
+
+
+def write_id(pipeline_id: str) -> str:
+    """The `txn` id of the newest step that the ledger must name; the ledger has it too."""
+    return f"{desk_id(pipeline_id)}#write"
+
+
+def _base_id(pipeline_id: str) -> str:
+    return f"{desk_id(pipeline_id)}#base"
+
+
+@dataclass(frozen=True, slots=True)
+class LastWrite:
+    """The newest step by `Desk.write`: its number, and a version of the table just before it."""
+
+    number: int
+    base: int
 
 
 class Desk:
@@ -40,7 +68,9 @@ class Desk:
         self._store = store
         self._kill_point = kill_point
         self._table: DeltaTable | None = None
+        self._steps_on_handle = 0
         self.number = 0
+        self.last_write: LastWrite | None = None
 
     @property
     def table(self) -> DeltaTable:
@@ -62,18 +92,30 @@ class Desk:
                 hint="check the table's address in the pipeline file; the first `run` creates it",
             )
         refuse_unless_writable(self.spec, table)
+        if restored_version(self._store, table.version()) is not None:
+            # A step of ours would be the newest commit and hide the restore from the stream.
+            raise TableRewound(
+                f"{self.spec.uri} was restored to an older version",
+                hint="`run --accept-rewind` reads again from where the table stood then; "
+                "start this again afterwards",
+            )
         txns = delta_log.transactions(self._store, table.version())
         before = txns.get(desk_id(self.spec.pipeline_id), 0)
         self._table, self.number = table, before
+        self.last_write = self._last_write(txns)
         self.step(lambda: self._append(None, {"kind": "desk", "verb": verb}))
         return before
 
     def write(self, rows: pa.Table | None, note: Mapping[str, Any]) -> int:
-        """One step that appends rows; return the table's version that it made.
+        """One step that the ledger must name afterwards; return the table's version that it made.
 
-        `note` goes into the log beside the number and the run. Raises as `step`.
+        `rows` may be None. `note` goes into the log beside the run. Raises as `step`.
         """
-        self.step(lambda: self._append(rows, note))
+        pipeline_id = self.spec.pipeline_id
+        written = LastWrite(self.number + 1, int(self.table.version()))
+        txns = {write_id(pipeline_id): written.number, _base_id(pipeline_id): written.base}
+        self.step(lambda: self._append(rows, note, txns))
+        self.last_write = written
         return int(self.table.version())
 
     def step(self, act: Callable[[], None]) -> None:
@@ -82,20 +124,69 @@ class Desk:
         Raises `Fenced` when another job has the desk now, or when the outcome is unknown: the job
         ends, and when it is started again the log tells what became of the step.
         """
+        self._renew_handle()
         self._kill_point("desk.before_step")
         try:
             act()
         except Fenced as lost:
-            raise Fenced(
-                "another replay, purge or erase of this pipeline has begun and has the desk now",
-                hint="wait until it has ended, then start this again: what is done stays done",
-            ) from lost
+            raise _taken() from lost
         self.number += 1
         self._kill_point("desk.after_step")
+
+    def keep(self, note: Mapping[str, Any]) -> None:
+        """One step that changes nothing here: proof that the desk is ours still. Raises as `step`.
+
+        Made before each change of another table, as the lock is only in this one.
+        """
+        self.step(lambda: self._append(None, note))
+
+    def remove(self, predicate: Predicate, note: Mapping[str, Any]) -> None:
+        """One step that deletes rows of the data table; some must be meant. Raises as `step`."""
+        self.step(
+            lambda: delete(
+                self.spec.uri, self.table, predicate, self.txns(), {"run": self.run_id, **note}
+            )
+        )
+
+    def renew(self) -> None:
+        """Go on at the head of the data table, as long as the desk is still ours.
+
+        Needed before a step that reads the table, such as a removal: rows that the stream has added
+        since would abort it. Raises `Fenced` when another job has the desk now, and `Unavailable`.
+        """
+        table = load(self.spec)
+        if table is None:
+            raise InternalError("the data table went away during a job")
+        txns = delta_log.transactions(self._store, table.version())
+        if txns.get(desk_id(self.spec.pipeline_id), 0) != self.number:
+            raise _taken()
+        self._table, self._steps_on_handle = table, 0
 
     def txns(self) -> dict[str, int]:
         """What the commit of the next step must carry to be the next."""
         return {desk_id(self.spec.pipeline_id): self.number + 1}
 
-    def _append(self, rows: pa.Table | None, note: Mapping[str, Any]) -> None:
-        commit(self.spec.uri, self.table, rows, self.txns(), {"run": self.run_id, **note})
+    def _last_write(self, txns: Mapping[str, int]) -> LastWrite | None:
+        number = txns.get(write_id(self.spec.pipeline_id))
+        base = txns.get(_base_id(self.spec.pipeline_id))
+        return None if number is None or base is None else LastWrite(number, base)
+
+    def _renew_handle(self) -> None:
+        """Now and then a new handle on the very version of the old one: it is the same lock."""
+        if self._steps_on_handle >= _STEPS_PER_HANDLE:
+            self._table = load_at(self.spec, int(self.table.version()))
+            self._steps_on_handle = 0
+        self._steps_on_handle += 1
+
+    def _append(
+        self, rows: pa.Table | None, note: Mapping[str, Any], more: Mapping[str, int] | None = None
+    ) -> None:
+        txns = {**self.txns(), **(more or {})}
+        commit(self.spec.uri, self.table, rows, txns, {"run": self.run_id, **note})
+
+
+def _taken() -> Fenced:
+    return Fenced(
+        "another replay, purge or erase of this pipeline has begun and has the desk now",
+        hint="wait until it has ended, then start this again: what is done stays done",
+    )

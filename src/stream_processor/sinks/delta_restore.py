@@ -13,18 +13,26 @@ from stream_processor.ports import ObjectStore
 from stream_processor.sinks import delta_log
 from stream_processor.sinks.delta_log import Commit
 
+_DESK = "/#actions"  # `delta_desk.desk_id`, whoever's
+
 
 def restored_version(store: ObjectStore, head: int) -> int | None:
-    """The version that the table was restored to after our newest commit, or None.
+    """The version that the table was restored to after the stream's newest commit, or None.
 
-    Walks back from the head to the first commit that is ours; usually that is the head itself.
+    Walks back from the head to the first commit of a stream, which has looked before it wrote;
+    usually that is the head itself. Jobs on dead letters do not look, so they hide nothing.
     """
     for commit in delta_log.commits_backwards(store, head):
-        if "stream_processor" in commit.info:
+        if _is_of_a_stream(commit):
             return None
         if commit.operation == "RESTORE":
             return _target(store, commit)
     return None
+
+
+def _is_of_a_stream(commit: Commit) -> bool:
+    is_of_a_job = any(name.endswith(_DESK) for name in commit.txns)
+    return "stream_processor" in commit.info and not is_of_a_job
 
 
 def _target(store: ObjectStore, restore: Commit) -> int:

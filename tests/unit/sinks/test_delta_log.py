@@ -103,3 +103,16 @@ def test_half_a_checkpoint_is_left_alone(tmp_path: Path, table: DeltaTable) -> N
     (log / "_last_checkpoint").unlink()
     found = delta_log.transactions(open_store(str(tmp_path / "t"), StorageConfig()), 7)
     assert found == {"p/t/0": 6, "p/t/1": 4, "p/t/2": 5, "p/t/0#epoch": 12}
+
+
+def test_a_job_on_dead_letters_does_not_hide_a_restore(tmp_path: Path, table: DeltaTable) -> None:
+    """Only a stream looks for a restore before it writes: a purge after one must not cover it."""
+    for n in range(4):
+        write(table, n)
+    table.restore(2)
+    properties = CommitProperties(
+        custom_metadata={"stream_processor": '{"kind":"purge"}'},
+        app_transactions=[Transaction("orders/#actions", 1)],
+    )
+    write_deltalake(table, pa.table({"id": [9]}), mode="append", commit_properties=properties)
+    assert restored_version(open_store(str(tmp_path / "t"), StorageConfig()), table.version()) == 2
