@@ -52,12 +52,17 @@ def vacuum(uri: str, table: DeltaTable, txns: Mapping[str, int], note: Mapping[s
     after a week at least, since a commit in flight may be about to name them (a.8, rule 6).
     Raises `Unavailable`.
     """
-    told = {
-        "commit_properties": properties(txns, note),
-        "post_commithook_properties": AFTER_COMMIT,
-    }
     week = max(WEEK_HOURS, -(-int(retention_seconds(table)) // 3600))
+    told = properties(txns, note)
     with mapped(uri, "vacuuming"):
-        removed = table.vacuum(dry_run=False, **told)
-        orphans = table.vacuum(retention_hours=week, dry_run=False, full=True, **told)
+        removed = table.vacuum(
+            dry_run=False, commit_properties=told, post_commithook_properties=AFTER_COMMIT
+        )
+        orphans = table.vacuum(
+            retention_hours=week,
+            full=True,
+            dry_run=False,
+            commit_properties=told,
+            post_commithook_properties=AFTER_COMMIT,
+        )
     return len(removed) + len(orphans)

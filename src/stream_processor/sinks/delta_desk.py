@@ -142,11 +142,12 @@ class Desk:
 
     def remove(self, predicate: Predicate, note: Mapping[str, Any]) -> None:
         """One step that deletes rows of the data table; some must be meant. Raises as `step`."""
-        self.step(
-            lambda: delete(
-                self.spec.uri, self.table, predicate, self.txns(), {"run": self.run_id, **note}
-            )
-        )
+
+        def act() -> None:
+            told = {"run": self.run_id, **note}
+            delete(self.spec.uri, self.table, predicate, self.txns(), told)
+
+        self.step(act)
 
     def renew(self) -> None:
         """Go on at the head of the data table, as long as the desk is still ours.
