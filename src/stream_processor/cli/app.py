@@ -17,6 +17,7 @@ from stream_processor.cli import (
     demo,
     dlq,
     run,
+    run_tests,
     status,
     try_payloads,
     verify,
@@ -64,6 +65,7 @@ def _root(
 app.command("run", short_help="Stream events into the tables.")(run.run)
 app.command("check", short_help="Check the files, and what a run would meet.")(check.check)
 app.command("try", short_help="Judge events; write nothing.")(try_payloads.try_payloads)
+app.command("test", short_help="Run fixture files, without any server.")(run_tests.run_tests)
 app.command("verify", short_help="Prove that nothing is lost or double.")(verify.verify)
 app.command("status", short_help="Show lag, commits and dead letters.")(status.status)
 app.command("demo", short_help="See it all on this machine.")(demo.demo)

@@ -41,16 +41,21 @@ def show(
 @app.command("schema")
 def schema(
     which: Annotated[
-        Literal["pipeline", "schema"],
-        typer.Argument(help="Of the pipeline file, or of the schema file that it names."),
+        Literal["pipeline", "schema", "fixture"],
+        typer.Argument(help="Of the pipeline file, of its schema file, or of files for `test`."),
     ] = "pipeline",
     *,
     _verbose: Verbose = False,
 ) -> None:
     """Print the JSON Schema of a file, for editors and other tools."""
-    from stream_processor.config.json_schema import pipeline_json_schema, schema_json_schema
+    from stream_processor.config import json_schema
 
-    say_json(pipeline_json_schema() if which == "pipeline" else schema_json_schema())
+    made = {
+        "pipeline": json_schema.pipeline_json_schema,
+        "schema": json_schema.schema_json_schema,
+        "fixture": json_schema.fixture_json_schema,
+    }
+    say_json(made[which]())
 
 
 def _text(value: object) -> str:

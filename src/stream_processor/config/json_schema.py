@@ -1,4 +1,4 @@
-"""JSON Schema of the pipeline file and the schema file, for editors; generated from the models.
+"""JSON Schema of the pipeline, schema and fixture files, for editors; generated from the models.
 
 Draft 7, which is what the YAML language servers of the common editors read. The committed files
 beside this module are written by `scripts/generate_reference.py`, and a test compares them.
@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from stream_processor.config.fields import SchemaFile
+from stream_processor.config.fixture import FixtureFile
 from stream_processor.config.pipeline import Model, Pipeline
 
 _DRAFT = "http://json-schema.org/draft-07/schema#"
@@ -24,6 +25,11 @@ def pipeline_json_schema() -> dict[str, Any]:
 def schema_json_schema() -> dict[str, Any]:
     """What a schema file may hold. Called by `config schema` and by the generator."""
     return _draft_7(SchemaFile, "stream_processor schema")
+
+
+def fixture_json_schema() -> dict[str, Any]:
+    """What a fixture file of `test` may hold. Called by `config schema` and by the generator."""
+    return _draft_7(FixtureFile, "stream_processor fixture")
 
 
 def as_text(schema: dict[str, Any]) -> str:

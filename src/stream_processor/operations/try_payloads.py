@@ -97,7 +97,7 @@ def verdicts(
     """
     offset = 0
     for some in events:
-        done = process(_raw(some, offset), plan, Stamp.at(clock.now()))
+        done = process(raw_batch(some, offset), plan, Stamp.at(clock.now()))
         offset += len(some)
         yield _in_order(done)
 
@@ -163,7 +163,8 @@ def _headers(
     ]
 
 
-def _raw(events: Sequence[Event], first_offset: int) -> pa.RecordBatch:
+def raw_batch(events: Sequence[Event], first_offset: int) -> pa.RecordBatch:
+    """These events as the kernel takes them, with made up coordinates; also called by `test`."""
     count = len(events)
     columns: dict[str, Any] = {
         "topic": [TOPIC] * count,

@@ -12,7 +12,7 @@ from stream_processor.operations.verify_report import Finding
 from tests.unit.cli.conftest import Command, Golden
 from tests.unit.cli.reports import status_report, verify_report
 
-VERBS = ("run", "check", "try", "verify", "status", "demo", "config", "version")
+VERBS = ("run", "check", "try", "test", "verify", "status", "demo", "config", "version")
 
 BROKEN = """\
 version: 1

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[3]
 CONFIG = ROOT / "src/stream_processor/config"
 PIPELINES = [CONFIG / "pipeline.yaml", ROOT / "examples/orders/pipeline.yaml"]
 SCHEMAS = [CONFIG / "orders.yaml", ROOT / "examples/orders/schema.yaml"]
+FIXTURES = [CONFIG / "orders.test.yaml", ROOT / "examples/orders/tests.yaml"]
 AGAIN = "run: python scripts/generate_reference.py"
 
 
@@ -28,6 +29,7 @@ def _errors(schema: dict[str, Any], document: object) -> list[str]:
     [
         ("pipeline.schema.json", json_schema.pipeline_json_schema()),
         ("schema.schema.json", json_schema.schema_json_schema()),
+        ("fixture.schema.json", json_schema.fixture_json_schema()),
     ],
 )
 def test_the_committed_json_schema_is_current(name: str, schema: dict[str, Any]) -> None:
@@ -54,6 +56,14 @@ def test_every_example_schema_satisfies_the_json_schema(path: Path) -> None:
     """The examples are what people copy."""
     document = yaml.safe_load(path.read_text("utf-8"))
     assert _errors(json_schema.schema_json_schema(), document) == []
+
+
+@pytest.mark.parametrize("path", FIXTURES, ids=str)
+def test_every_example_fixture_satisfies_the_json_schema(path: Path) -> None:
+    """The examples are what people copy."""
+    document = yaml.load(path.read_text("utf-8"), Loader=yaml.BaseLoader)
+    document["version"] = int(document["version"])  # times stay text, as our own reader has them
+    assert _errors(json_schema.fixture_json_schema(), document) == []
 
 
 def test_the_json_schema_finds_what_the_loader_would() -> None:
