@@ -49,8 +49,15 @@ class Found:
     label: str | None = None
 
 
-def scan(snapshot: Snapshot, columns: IdentityColumns, label: str | None = None) -> Iterator[Found]:
+def scan(
+    snapshot: Snapshot,
+    columns: IdentityColumns,
+    label: str | None = None,
+    where: pc.Expression | None = None,
+) -> Iterator[Found]:
     """Every row's identity, grouped. `label` names a text column whose values split the groups.
+
+    `where` leaves out rows, and whole files whose statistics say that they have none.
 
     Raises `TableRefused` when the table has no such columns, and `Unavailable`.
     """
@@ -69,6 +76,7 @@ def scan(snapshot: Snapshot, columns: IdentityColumns, label: str | None = None)
         )
         batches = dataset.to_batches(
             columns=wanted,
+            filter=where,
             batch_size=_BATCH_ROWS,
             batch_readahead=_BATCHES_AHEAD,
             fragment_readahead=_FILES_AHEAD,

@@ -1,11 +1,13 @@
 """The ledger `<table>__dlq_actions`: what was done with dead letters, one row each, append only.
 
-Whoever moves records (replay, purge, erase) numbers its steps at the desk (`sinks.delta_desk`);
-the ledger remembers the number that it has seen last under the same name, so that a step whose
-ledger rows are missing after a crash is known.
+A replay writes first and then says so here, so the ledger remembers the newest step of the desk
+(`sinks.delta_desk`) that it names: one whose actions are missing after a crash is known by that.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import pyarrow as pa
 from deltalake import DeltaTable
@@ -23,7 +25,7 @@ from stream_processor.sinks.delta_create import (
     ownerless,
     refuse_unless_writable,
 )
-from stream_processor.sinks.delta_desk import desk_id
+from stream_processor.sinks.delta_desk import write_id
 
 
 class Ledger:
@@ -36,23 +38,32 @@ class Ledger:
         self.spec = spec
         self._store = store
 
-    def number(self) -> int:
-        """The last step of the desk whose rows are in the ledger; 0 where there is none."""
+    def recorded(self) -> int:
+        """The newest `Desk.write` whose actions are all in the ledger; 0 where there is none."""
         table = load(self.spec)
         if table is None:
             return 0
         txns = delta_log.transactions(self._store, table.version())
-        return txns.get(desk_id(self.spec.pipeline_id), 0)
+        return txns.get(write_id(self.spec.pipeline_id), 0)
 
-    def append(self, actions: pa.Table, number: int | None = None) -> None:
+    def append(self, actions: pa.Table) -> None:
         """Write these actions, shaped as `records.ACTION`, in one commit; makes the table at need.
 
-        `number` is the desk's step that they record; nothing is lost when it is written twice, as
-        the newest row of a dead letter counts. Raises `Unavailable`, `Fenced`, `TableRefused`.
+        Raises `Unavailable`, `Fenced`, `TableRefused`.
         """
-        table = self._open()
-        txns = {} if number is None else {desk_id(self.spec.pipeline_id): number}
-        commit(self.spec.uri, table, actions, txns, {"kind": "actions"})
+        commit(self.spec.uri, self._open(), actions, {}, {"kind": "actions"})
+
+    def record(self, actions: pa.Table, number: int, note: Mapping[str, Any]) -> None:
+        """The same for all that the `Desk.write` of this number did, which is known from now on.
+
+        Nothing is lost when it is done twice, as the newest row of a dead letter counts.
+        """
+        txns = {write_id(self.spec.pipeline_id): number}
+        commit(self.spec.uri, self._open(), actions, txns, {"kind": "actions", **note})
+
+    def report(self, note: Mapping[str, Any]) -> None:
+        """Leave what a job did as a whole in the log of the ledger, in a commit without rows."""
+        commit(self.spec.uri, self._open(), None, {}, {"kind": "report", **note})
 
     def _open(self) -> DeltaTable:
         table = load(self.spec)
