@@ -5,7 +5,7 @@ The simple forms are converted by Arrow all at once, every other token by `schem
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,10 +25,14 @@ _STORED_AS = {"timestamp": pa.int64(), "date": pa.int32()}
 
 
 class Column(NamedTuple):
-    """One value per event. `failed` says which events fail the field; their values mean nothing."""
+    """One value per event. `failed` says which events fail the field; their values mean nothing.
+
+    `failures` has why the tokens that were converted one by one are no value of the field at all.
+    """
 
     array: pa.Array
     failed: Rows
+    failures: Mapping[int, Failure]
 
 
 def token_array(tokens: Sequence[Token]) -> pa.StringArray:
@@ -51,14 +55,15 @@ def column(
     """
     array, simple = _simple(field, forms(field, coerce), texts)
     failed = np.zeros(len(tokens), dtype=np.bool_)
+    failures: dict[int, Failure] = {}
     others = np.flatnonzero(~simple)
     if len(others):
-        array = _with_others(field, coerce, tokens, _Open(array, others, failed))
+        array = _with_others(field, coerce, tokens, _Open(array, others, failed, failures))
     for bad in _checks(field, array):
         failed |= bad.fill_null(False).to_numpy(zero_copy_only=False)  # noqa: FBT003  # Arrow's own
     if field.on_error == "rescue" and failed.any():
         array = pc.if_else(pa.array(failed), pa.scalar(None, array.type), array)
-    return Column(array, failed)
+    return Column(array, failed, failures)
 
 
 def _simple(
@@ -80,11 +85,12 @@ def _simple(
 
 
 class _Open(NamedTuple):
-    """A column with the rows that no form took; `failed` is filled in."""
+    """A column with the rows that no form took; `failed` and `failures` are filled in."""
 
     array: pa.Array
     rows: np.ndarray[tuple[int], np.dtype[np.int64]]
     failed: Rows
+    failures: dict[int, Failure]
 
 
 def _with_others(
@@ -96,7 +102,10 @@ def _with_others(
     for row in still_open.rows.tolist():
         token = tokens[row]
         outcome = field.default if token is ABSENT else convert(bytes(token))
-        if isinstance(outcome, Failure) or (outcome is None and field.required):
+        if isinstance(outcome, Failure):
+            still_open.failed[row] = True
+            still_open.failures[row] = outcome
+        elif outcome is None and field.required:
             still_open.failed[row] = True
         elif outcome is not None:
             rows.append(row)

@@ -6,8 +6,9 @@ at a time, by every rule.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,7 +16,7 @@ from stream_processor.errors import InternalError
 from stream_processor.processor import excerpt
 from stream_processor.processor.plan import Plan
 from stream_processor.processor.reader import Token
-from stream_processor.processor.rejection import PROBLEMS_MAX, Problem, Rejection, of_problems
+from stream_processor.processor.rejection import PROBLEMS_MAX, Problem, Rejection, of_field
 from stream_processor.processor.syntax import fault
 from stream_processor.schema.convert import converter
 from stream_processor.schema.event import EventField
@@ -31,15 +32,23 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
 
+class Failing(NamedTuple):
+    """A field that an event fails: its place in the schema and the text there, empty when absent.
+
+    `why` is known where the text was converted before and is no value of the field.
+    """
+
+    place: int
+    token: Token
+    why: Failure | None = None
+
+
 class Judge:
     """All rules of one plan, ready to give reasons. Made by `judge_of`; has no state."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._fields = [
-            (field, converter(field, plan.options.coerce), _check(field))
-            for field in plan.schema.fields
-        ]
+        self._fields = [_Rules(field, plan) for field in plan.schema.fields]
         self._whole = {field.path[0] for field in plan.schema.fields if len(field.path) == 1}
 
     def unreadable(self, value: bytes) -> Rejection:
@@ -50,18 +59,27 @@ class Judge:
         return rejection
 
     def reasons(
-        self, failing: Iterable[tuple[int, Token]], unknown: Iterable[tuple[str, Token]]
+        self, failing: Sequence[Failing], unknown: Sequence[tuple[str, Token]]
     ) -> Rejection:
         """Why an event is no row.
 
-        `failing` has the places of its failing fields in the schema, in order, each with the text
-        that stands there (empty when it is absent); `unknown` its members that may not be there.
+        `failing` are its failing fields in the order of the schema, `unknown` its members that may
+        not be there. Only the first reason is worked out before the others are asked for.
         """
-        problems = [self._reason(place, bytes(token)) for place, token in failing]
-        problems += [self._unknown(key, bytes(token)) for key, token in unknown]
-        if not problems:
+        if failing:
+            first = self._reason(failing[0])
+            return of_field(first, partial(self._others, failing[1:], unknown))
+        if not unknown:
             raise InternalError("an event without a reason was to be rejected")
-        return of_problems(problems[:PROBLEMS_MAX])
+        key, token = unknown[0]
+        return of_field(self._unknown(key, bytes(token)), partial(self._others, (), unknown[1:]))
+
+    def _others(
+        self, failing: Sequence[Failing], unknown: Sequence[tuple[str, Token]]
+    ) -> list[Problem]:
+        problems = [self._reason(each) for each in failing]
+        problems += [self._unknown(key, bytes(token)) for key, token in unknown]
+        return problems[: PROBLEMS_MAX - 1]
 
     def rescued(self, value: bytes, roots: set[str]) -> bytes:
         """What is kept beside the row of an event, with these keys though fields read them."""
@@ -73,27 +91,44 @@ class Judge:
         }
         return _encode(kept) if kept else b""
 
-    def _reason(self, place: int, token: bytes) -> Problem:
-        field, convert, check = self._fields[place]
+    def _reason(self, failing: Failing) -> Problem:
+        rules = self._fields[failing.place]
+        token = bytes(failing.token)
         if not token:
-            return Problem("field.missing", field.path_text, field.expected, None)
-        outcome = convert(token)
+            return rules.missing
+        outcome = failing.why or rules.convert(token)
         if outcome is None:
-            return Problem("field.null", field.path_text, field.expected, "null")
+            return rules.null
         if isinstance(outcome, Failure):
-            broken: tuple[str, str] | None = (outcome.value, field.expected)
+            broken: tuple[str, str] | None = (outcome.value, rules.expected)
         else:
-            broken = check(outcome)
+            broken = rules.check(outcome)
         if broken is None:
             raise InternalError("a column failed a field that keeps all rules")
-        keys = tuple(step for step in field.path if isinstance(step, str))
-        actual = excerpt.actual(token, keys, self._plan.masks)
-        return Problem(broken[0], field.path_text, broken[1], actual)
+        return Problem(broken[0], rules.path_text, broken[1], rules.shown(token))
 
     def _unknown(self, key: str, token: bytes) -> Problem:
         name = excerpt.visible(key[:_TEXT_MAX].encode())[:_TEXT_MAX]
         actual = excerpt.actual(token, (key,), self._plan.masks)
         return Problem("field.unknown", name, "a field of the schema", actual)
+
+
+class _Rules:
+    """What the judge knows of one field, made ready once."""
+
+    def __init__(self, field: EventField, plan: Plan) -> None:
+        keys = tuple(step for step in field.path if isinstance(step, str))
+        self.convert = converter(field, plan.options.coerce)
+        self.check = _check(field)
+        self.path_text = field.path_text
+        self.expected = field.expected
+        self.missing = Problem("field.missing", field.path_text, field.expected, None)
+        self.null = Problem("field.null", field.path_text, field.expected, "null")
+        self._hidden = excerpt.hidden(keys, plan.masks)
+
+    def shown(self, token: bytes) -> str:
+        """What stands there, as a dead letter shows it."""
+        return excerpt.MASK if self._hidden else excerpt.shortened(token)
 
 
 @lru_cache(maxsize=16)

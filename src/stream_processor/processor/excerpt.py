@@ -17,6 +17,7 @@ _TOKEN = re.compile(
     rb'[ \t\n\r]*(?:([{}\[\],:])|("[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z))|([-+.0-9A-Za-z]+))',
     re.DOTALL,
 )
+_COLON = re.compile(rb"[ \t\n\r]*:")
 _decode_key = msgspec.json.Decoder(str).decode
 
 
@@ -37,21 +38,31 @@ def shorten(text: bytes, limit: int) -> bytes:
 
 def actual(token: bytes, keys: tuple[str, ...], masks: Masks) -> str:
     """The value of a field as a dead letter shows it; `keys` is its path without indexes."""
-    for mask in masks:
-        shared = min(len(mask), len(keys))
-        if mask[:shared] == keys[:shared]:  # the value itself, a part of it, or what it is part of
-            return MASK
+    return MASK if hidden(keys, masks) else shortened(token)
+
+
+def shortened(token: bytes) -> str:
+    """The beginning of a value that nobody hides."""
     return shorten(token, ACTUAL_BYTES).decode()
+
+
+def hidden(keys: tuple[str, ...], masks: Masks) -> bool:
+    """Whether a mask names the value itself, a part of it, or what it is part of."""
+    shared = ((mask, min(len(mask), len(keys))) for mask in masks)
+    return any(mask[:length] == keys[:length] for mask, length in shared)
 
 
 def preview(value: bytes, masks: Masks, stage: str) -> str:
     """The beginning of a value as text. In broken text nobody can tell what to hide, so all is."""
-    head = shorten(value, PREVIEW_BYTES)
-    if masks:
-        if stage != "validate":
-            return MASK
-        head = _masked(head, masks)
+    head = masked(shorten(value, PREVIEW_BYTES), masks, stage)
     return head.decode("utf-8", "backslashreplace")
+
+
+def masked(value: bytes, masks: Masks, stage: str) -> bytes:
+    """The bytes of a value that may be shown; also called by `dlq show`, for the whole value."""
+    if not masks:
+        return value
+    return _masked(value, masks) if stage == "validate" else MASK.encode()
 
 
 def _masked(head: bytes, masks: Masks) -> bytes:
@@ -64,7 +75,7 @@ def _masked(head: bytes, masks: Masks) -> bytes:
             masking.out.append(MASK.encode() if head[place:].strip() else head[place:])
             break
         punctuation, text, _ = found.groups()
-        is_key = text is not None and head[found.end() :].lstrip(b" \t\n\r")[:1] == b":"
+        is_key = text is not None and _COLON.match(head, found.end()) is not None
         masking.take(head[place : found.end()], punctuation, _key(text) if is_key else None)
         place = found.end()
     return b"".join(masking.out)

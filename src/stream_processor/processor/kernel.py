@@ -75,6 +75,8 @@ def _slices(raw: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 
 def _chosen(raw: pa.RecordBatch, rows: list[int]) -> pa.RecordBatch:
+    if len(rows) == raw.num_rows:  # they are in order
+        return raw
     return raw.take(pa.array(rows, pa.int64()))
 
 

@@ -1,4 +1,4 @@
-"""What a batch needs to be judged, as two values: the rules (`Plan`) and the time (`Stamp`)."""
+"""What a batch needs to be judged, as two values: the rules (`Plan`) and the moment (`Stamp`)."""
 
 from __future__ import annotations
 
@@ -77,14 +77,19 @@ def make_plan(schema: EventSchema, options: PlanOptions) -> Plan:
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """The time of a batch: `_ingested_at` of its rows and `failed_at` of its dead letters."""
+    """What is said of a batch from outside: its time, and which of its topics are in flood.
+
+    The time is `_ingested_at` of its rows and `failed_at` of its dead letters. Of a topic in flood
+    only a sample of the dead letters is described in full (`records.DEAD_LETTER`, detail_sampled).
+    """
 
     epoch_microseconds: int
+    flooded: frozenset[str] = frozenset()
 
     @classmethod
-    def at(cls, epoch_seconds: float) -> Stamp:
-        """From what `Clock.now` gives."""
-        return cls(round(epoch_seconds * 1_000_000))
+    def at(cls, epoch_seconds: float, flooded: frozenset[str] = frozenset()) -> Stamp:
+        """From what `Clock.now` gives, and the breaker."""
+        return cls(round(epoch_seconds * 1_000_000), flooded)
 
     @property
     def when(self) -> datetime:

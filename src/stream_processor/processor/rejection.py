@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 PROBLEMS_MAX = 1_000
@@ -22,25 +24,42 @@ class Problem(NamedTuple):
 
 
 class Rejection(NamedTuple):
-    """All reasons, the one that decides first, the sentence, and what of the sentence is fixed.
+    """The reason that decides, and all else that is said of it, which a flood does not ask for.
 
     `pattern` is the sentence without what changes from event to event, for the fingerprint.
+    `sentence` is None where the problem itself gives it; `others` finds those behind it.
     """
 
-    problems: tuple[Problem, ...]
-    message: str
+    first: Problem
     pattern: str
+    sentence: str | None = None
+    others: Callable[[], Iterable[Problem]] = tuple
 
     @property
-    def stage(self) -> str:
-        """Where it failed: decode, parse or validate."""
-        return _STAGES[self.problems[0].code.partition(".")[0]]
+    def problems(self) -> tuple[Problem, ...]:
+        """All reasons, the one that decides first."""
+        return (self.first, *self.others())
+
+    @property
+    def message(self) -> str:
+        """One sentence for a person."""
+        if self.sentence is not None:
+            return self.sentence
+        if self.first.code in _SAYINGS:
+            return self.pattern
+        shown = (self.first.actual or "").replace("`", "'")[:_SHOWN_CHARACTERS]
+        return f"{self.pattern[:-1]}{shown}`"
 
 
-_UNSEEN = "the record is too large to be fetched from Kafka: nothing but its offset is known"
+def stage_of(code: str) -> str:
+    """Where an event with this code failed: decode, parse or validate."""
+    return _STAGES[code.partition(".")[0]]
+
 
 NEVER_FETCHED = Rejection(
-    (Problem("record.too_large", None, "a record that can be fetched", None),), _UNSEEN, _UNSEEN
+    Problem("record.too_large", None, "a record that can be fetched", None),
+    pattern="the record is too large to be fetched from Kafka: nothing but its offset is known",
+    sentence="the record is too large to be fetched from Kafka: nothing but its offset is known",
 )
 """Why a record that the source marked `records.NOT_FETCHED` is no row."""
 
@@ -52,12 +71,12 @@ _SAYINGS = {
 }
 
 
-def of_problems(problems: list[Problem]) -> Rejection:
+def of_field(first: Problem, others: Callable[[], Iterable[Problem]]) -> Rejection:
     """A rejection for problems with fields; the first one decides and speaks."""
-    first = problems[0]
-    saying = _SAYINGS.get(first.code, "is not {expected}: `{actual}`")
-    pattern = f"{first.field_path} {saying.format(expected=first.expected, actual='')}"
-    if "{actual}" not in saying:
-        return Rejection(tuple(problems), pattern, pattern)
-    shown = (first.actual or "").replace("`", "'")[:_SHOWN_CHARACTERS]
-    return Rejection(tuple(problems), f"{pattern[:-1]}{shown}`", pattern)
+    return Rejection(first, _pattern(first.code, first.field_path, first.expected), None, others)
+
+
+@lru_cache(maxsize=1024)
+def _pattern(code: str, field_path: str | None, expected: str | None) -> str:
+    saying = _SAYINGS.get(code, "is not {expected}: `{actual}`")
+    return f"{field_path} {saying.format(expected=expected, actual='')}"

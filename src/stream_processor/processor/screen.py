@@ -19,7 +19,7 @@ Bytes = np.ndarray[tuple[int], np.dtype[np.uint8]]
 Indexes = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 _BLOCK = 2**16  # small enough for the cache: memory fresh from the system costs more than the work
-_PIECES = (256, 16)  # rows: one broken text among thousands must not make each of them be decoded
+_PIECE = 256  # rows: one broken text among thousands must not make each of them be decoded
 _OPENINGS = np.zeros(256, dtype=np.bool_)
 _OPENINGS[list(b"{ \t\n\r")] = True
 
@@ -59,17 +59,16 @@ def _column(values: pa.BinaryArray) -> _Column:
 
 
 def _not_utf8(values: pa.BinaryArray) -> list[int]:
-    """Rows that are not UTF-8, looked for in smaller and smaller pieces that Arrow refuses."""
-    pieces = [(0, len(values))]
-    for length in _PIECES:
-        pieces = [
-            (first, min(first + length, end))
-            for begin, end in pieces
-            for first in range(begin, end, length)
-            if _refused(values.slice(first, min(length, end - first)))
-        ]
-    rows = [row for begin, end in pieces for row in range(begin, end)]
-    return [row for row in rows if not _is_utf8(values[row].as_py() or b"")]
+    """Rows that are not UTF-8, looked for in the pieces that Arrow refuses."""
+    if not _refused(values):
+        return []
+    return [
+        begin + row
+        for begin in range(0, len(values), _PIECE)
+        if _refused(piece := values.slice(begin, _PIECE))
+        for row, value in enumerate(piece.to_pylist())
+        if value and not _is_utf8(value)
+    ]
 
 
 def _refused(values: pa.BinaryArray) -> bool:

@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 
 from stream_processor.processor.columns import Column, Rows, column, token_array
-from stream_processor.processor.exact import Judge, judge_of
+from stream_processor.processor.exact import Failing, Judge, judge_of
 from stream_processor.processor.plan import Plan
 from stream_processor.processor.reader import Reading, reader_of
 from stream_processor.processor.rejection import NEVER_FETCHED, Rejection
 from stream_processor.processor.screen import screen
-from stream_processor.processor.syntax import fault, first_bracket_beyond
+from stream_processor.processor.syntax import fault, too_deep
 
 Indexes = np.ndarray[tuple[int], np.dtype[np.int64]]
 
@@ -33,6 +33,13 @@ class Sorted(NamedTuple):
     kept: Kept
     dead: dict[int, Rejection]
     skipped: list[int]
+
+
+class _Texts(NamedTuple):
+    """The values of a slice as Arrow has them and as Python does."""
+
+    column: pa.BinaryArray
+    each: Sequence[bytes]
 
 
 class _Read(NamedTuple):
@@ -57,36 +64,31 @@ def sort(values: pa.BinaryArray, unseen: Rows, plan: Plan) -> Sorted:
         tombstones = values.is_null().to_numpy(zero_copy_only=False) & open_rows
         skipped = np.flatnonzero(tombstones).tolist()
         open_rows &= ~tombstones
-    _reject_texts(values, plan, open_rows, dead)
-    read = _read(values, open_rows, judge, dead, plan)
+    texts: list[bytes] = values.to_pylist()
+    _reject_texts(_Texts(values, texts), plan, open_rows, dead)
+    read = _read(texts, open_rows, judge, dead, plan)
     kept = _keep(read, judge, dead, plan)
     return Sorted(kept, dict(sorted(dead.items())), skipped)
 
 
-def _reject_texts(
-    values: pa.BinaryArray, plan: Plan, open_rows: Rows, dead: dict[int, Rejection]
-) -> None:
+def _reject_texts(values: _Texts, plan: Plan, open_rows: Rows, dead: dict[int, Rejection]) -> None:
     """Take out what must not meet a decoder, or is no text to decode at all."""
-    screening = screen(values, plan.options)
+    screening = screen(values.column, plan.options)
+    suspect = screening.suspect.tolist()
     for row in np.flatnonzero((screening.suspect | screening.bracketed) & open_rows).tolist():
-        value = values[row].as_py()
-        if (
-            not screening.suspect[row]
-            and first_bracket_beyond(value, plan.options.max_depth) is None
-        ):
-            continue
-        rejection = fault(value, plan.options)
+        judged = fault if suspect[row] else too_deep
+        rejection = judged(values.each[row], plan.options)
         if rejection is not None:
             dead[row] = rejection
             open_rows[row] = False
 
 
 def _read(
-    values: pa.BinaryArray, open_rows: Rows, judge: Judge, dead: dict[int, Rejection], plan: Plan
+    texts: list[bytes], open_rows: Rows, judge: Judge, dead: dict[int, Rejection], plan: Plan
 ) -> _Read:
     rows = np.flatnonzero(open_rows)
-    chosen = values if len(rows) == len(values) else values.take(pa.array(rows))
-    texts: list[bytes] = chosen.to_pylist()
+    if len(rows) != len(texts):
+        texts = [texts[row] for row in rows.tolist()]
     reading = reader_of(plan).read(texts)
     for index in reading.refused:
         dead[int(rows[index])] = judge.unreadable(texts[index])
@@ -100,11 +102,15 @@ def _read(
 
 def _keep(read: _Read, judge: Judge, dead: dict[int, Rejection], plan: Plan) -> Kept:
     columns = _columns(read, plan)
-    tokens, unknown = read.reading.tokens, read.reading.unknown
+    unknown = read.reading.unknown
+    tokens = [read.reading.tokens[field.path] for field in plan.schema.fields]
     hard: dict[int, list[int]] = {index: [] for index in unknown}
     hard |= _failing(columns, plan, "dead_letter")
     for index, places in hard.items():
-        failing = [(place, tokens[plan.schema.fields[place].path][index]) for place in places]
+        failing = [
+            Failing(place, tokens[place][index], columns[place].failures.get(index))
+            for place in places
+        ]
         dead[int(read.rows[index])] = judge.reasons(failing, unknown.get(index, []))
     rescued = _rescued(read, _failing(columns, plan, "rescue"), judge, plan)
     arrays = [column.array for column in columns]

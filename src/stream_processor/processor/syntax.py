@@ -7,6 +7,7 @@ in C; only what it cannot be trusted with is judged here: UTF-8, depth, and nami
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import msgspec
 import numpy as np
@@ -22,43 +23,42 @@ _BYTE = re.compile(r"\(byte ([0-9]+)\)$")
 _LONE_SURROGATE = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
 _EXCERPT_BYTES = 16
 _OBJECT = "a JSON object"
+_CLOSING = bytes.maketrans(b"[{", b"]}")
 _scan = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 def fault(value: bytes | None, options: PlanOptions) -> Rejection | None:
     """The first reason why the value is no JSON object that we read; None when it is one."""
     if value is None:
-        return _rejection("record.tombstone", "the record has no value (a tombstone)", None)
+        return _fixed("record.tombstone", "the record has no value (a tombstone)", None)
     size, limit = len(value), options.max_record_bytes
     if size > limit:
         problem = Problem("record.too_large", None, f"at most {limit} bytes", f"{size} bytes")
-        message = f"the value has {size} bytes, at most {limit} are allowed"
-        return Rejection((problem,), message, message)
+        said = "the value has {} bytes, at most {} are allowed"
+        return Rejection(problem, said.format(0, limit), said.format(size, limit))
     return _encoding_fault(value) or _json_fault(value, options)
 
 
 def _encoding_fault(value: bytes) -> Rejection | None:
     if not value.strip(_BLANK):
-        return _rejection("record.empty", "the value is empty or only white space", None)
+        return _fixed("record.empty", "the value is empty or only white space", None)
     if value.startswith(_BOM):
-        return _rejection("encoding.bom", "the value begins with a byte order mark", "EF BB BF")
+        return _fixed("encoding.bom", "the value begins with a byte order mark", "EF BB BF")
     if value[0] == 0:
         message = "the value begins with a zero byte: looks like schema-registry framing"
-        return _rejection("encoding.registry_framing", message, "00")
+        return _fixed("encoding.registry_framing", message, "00")
     try:
         value.decode()
     except UnicodeDecodeError as error:
-        message = f"not UTF-8 at byte {error.start}"
-        return _rejection("encoding.utf8", message, f"{value[error.start]:02X}", expected="UTF-8")
+        problem = Problem("encoding.utf8", None, "UTF-8", f"{value[error.start]:02X}")
+        return _at(problem, "not UTF-8 at byte ", error.start)
     return None
 
 
 def _json_fault(value: bytes, options: PlanOptions) -> Rejection | None:
-    deep = first_bracket_beyond(value, options.max_depth)
+    deep = too_deep(value, options)
     if deep is not None:
-        message = f"nested deeper than {options.max_depth} at byte {deep}"
-        expected = f"at most {options.max_depth} levels"
-        return _rejection("json.too_deep", message, None, expected=expected)
+        return deep
     try:
         _scan(value)
     except msgspec.DecodeError as error:
@@ -67,18 +67,35 @@ def _json_fault(value: bytes, options: PlanOptions) -> Rejection | None:
     if first == 0x7B:
         return None
     kind = _KINDS.get(first, "number")
-    return _rejection("json.not_object", f"the top level is not an object but: {kind}", kind)
+    return _fixed("json.not_object", f"the top level is not an object but: {kind}", kind)
 
 
-def _rejection(code: str, message: str, actual: str | None, expected: str = _OBJECT) -> Rejection:
-    return Rejection((Problem(code, None, expected, actual),), message, message)
+def too_deep(value: bytes, options: PlanOptions) -> Rejection | None:
+    """A rejection for a text that is nested too deep, if it is valid up to there."""
+    deep = first_bracket_beyond(value, options.max_depth)
+    if deep is None:
+        return None
+    problem = Problem("json.too_deep", None, f"at most {options.max_depth} levels", None)
+    return _at(problem, f"nested deeper than {options.max_depth} at byte ", deep)
+
+
+@lru_cache(maxsize=64)
+def _fixed(code: str, message: str, actual: str | None) -> Rejection:
+    """A rejection that is the same for all events with this fault."""
+    return Rejection(Problem(code, None, _OBJECT, actual), message, message)
+
+
+def _at(problem: Problem, saying: str, place: int) -> Rejection:
+    """Of all the places of one fault the pattern is the same."""
+    return Rejection(problem, f"{saying}0", f"{saying}{place}")
 
 
 def _syntax_rejection(value: bytes, error: msgspec.DecodeError, options: PlanOptions) -> Rejection:
     place, what = _place(value, str(error))
     excerpt = visible(value[place : place + _EXCERPT_BYTES]) or None
     actual = None if options.preview_mask else excerpt  # no telling what broken text belongs to
-    return _rejection("json.syntax", f"not JSON: {what} at byte {place}", actual, "JSON")
+    problem = Problem("json.syntax", None, "JSON", actual)
+    return _at(problem, f"not JSON: {what} at byte ", place)
 
 
 def _place(value: bytes, library_message: str) -> tuple[int, str]:
@@ -133,4 +150,4 @@ def _closers(
     last = np.zeros(int(depth[-1]) + 1, dtype=np.uint8)
     level = np.maximum(depth[opens], 0)
     last[level] = brackets[opens]  # of repeated indexes the last one stays
-    return bytes(0x5D if bracket == 0x5B else 0x7D for bracket in last[:0:-1].tolist())
+    return last[:0:-1].tobytes().translate(_CLOSING)
