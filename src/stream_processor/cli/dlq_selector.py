@@ -9,7 +9,7 @@ import typing
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -24,20 +24,21 @@ PipelineOption = Annotated[
 ]
 _Ids = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[ID]...", help="Records or groups, whole ids or their first digits."),
+    typer.Argument(metavar="ID", help="Records or groups, whole ids or their first digits."),
 ]
 _Text = str | None
+_Code = TypeVar("_Code", None, int)
 _Status = Literal["open", "replayed", "ignored", "purged", "erased", "any"]
 _OFFSETS = re.compile(r"([0-9]{1,19})(?:-([0-9]{1,19}))?")
 
 
-def selecting(status: _Status) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def selecting(status: _Status) -> Callable[[Callable[..., _Code]], Callable[..., _Code]]:
     """Give a verb all options of a selector; it is called with what they say as `selector`.
 
     `status` is the default of `--status`. The verb names its own options by keyword.
     """
 
-    def decorate(verb: Callable[..., None]) -> Callable[..., None]:
+    def decorate(verb: Callable[..., _Code]) -> Callable[..., _Code]:
         options = {
             **_parameters(_options),
             "status": _parameters(_options)["status"].replace(default=status),
@@ -45,9 +46,9 @@ def selecting(status: _Status) -> Callable[[Callable[..., None]], Callable[..., 
         own = {name: each for name, each in _parameters(verb).items() if name != "selector"}
 
         @functools.wraps(verb)
-        def command(**given: Any) -> None:
+        def command(**given: Any) -> _Code:
             chosen = {name: given.pop(name) for name in options}
-            verb(selector=_options(**chosen), **given)
+            return verb(selector=_options(**chosen), **given)
 
         # What typer reads: the options of both, with annotations that are no text any more.
         both = [*options.values(), *own.values()]

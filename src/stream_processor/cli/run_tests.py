@@ -25,7 +25,7 @@ def run_tests(
     files: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[FILE]...",
+            metavar="FILE",
             help="Fixture files; if none, tests.yaml and *.test.yaml beside the pipeline file.",
         ),
     ] = None,
