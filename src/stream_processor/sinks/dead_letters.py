@@ -27,7 +27,7 @@ class DeltaDeadLetters(DeltaSink):
             p: replace(owned[p], next_offset=max(owned[p].next_offset, advance.upto))
             for p, advance in upto.items()
         }
-        self._table.append(fitted(rows, self._table), positions, note(upto))
+        self._table.append(fitted(rows, self._table.base), positions, note(upto))
 
     def held_offsets(self, since: Mapping[Partition, int]) -> Mapping[Partition, frozenset[int]]:
         """Read back the offsets that the table holds at or above `since` [A4, K].

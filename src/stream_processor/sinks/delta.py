@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 import pyarrow as pa
+from deltalake import DeltaTable
 
 from stream_processor.errors import InternalError
 from stream_processor.ports import Memory, Offsets, Partition, Position
@@ -38,20 +39,23 @@ class DeltaSink:
         positions = {p: moved(p, owned[p], advance) for p, advance in upto.items() if p in owned}
         if len(positions) != len(upto):
             raise InternalError("a batch reached the data table for a partition that it lost")
-        self._table.append(fitted(rows, self._table), positions, note(upto))
+        self._table.append(fitted(rows, self._table.base), positions, note(upto))
 
     def close(self) -> None:
         """See `ports.Sink.close`."""
         self._table.close()
 
 
-def fitted(rows: pa.RecordBatch, table: FencedTable) -> pa.Table | None:
-    """The rows in the order and types of the table; columns that others added are null."""
+def fitted(rows: pa.RecordBatch, table: DeltaTable) -> pa.Table | None:
+    """The rows in the order and types of the table; columns that others added are null.
+
+    Called by the sinks, and by a replay at its desk. None where there are no rows.
+    """
     if not rows.num_rows:
         return None
     data = pa.Table.from_batches([rows])
     columns, fields = [], []
-    for field in pa.schema(table.base.schema().to_arrow()):
+    for field in pa.schema(table.schema().to_arrow()):
         fields.append(field)
         if field.name in data.column_names:
             columns.append(data[field.name].cast(field.type))

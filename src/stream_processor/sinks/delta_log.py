@@ -73,6 +73,12 @@ def commits_between(store: ObjectStore, after: int, upto: int | None = None) -> 
             yield _parse(key, store.get(key))
 
 
+def added_files(store: ObjectStore, version: int) -> list[Mapping[str, Any]]:
+    """The `add` actions of one commit: which files it brought. Raises `FileNotFoundError`."""
+    lines = store.get(f"{_LOG}{version:020}.json").splitlines()
+    return [json.loads(line)["add"] for line in lines if b'"add"' in line[:12]]
+
+
 def commits_backwards(store: ObjectStore, version: int) -> Iterator[Commit]:
     """The commits from `version` down, as long as the log still has them."""
     for number in range(version, -1, -1):
