@@ -65,7 +65,7 @@ class Desk:
     ) -> None:
         self.spec = spec
         self.run_id = run_id
-        self._store = store
+        self.store = store
         self._kill_point = kill_point
         self._table: DeltaTable | None = None
         self._steps_on_handle = 0
@@ -92,14 +92,14 @@ class Desk:
                 hint="check the table's address in the pipeline file; the first `run` creates it",
             )
         refuse_unless_writable(self.spec, table)
-        if restored_version(self._store, table.version()) is not None:
+        if restored_version(self.store, table.version()) is not None:
             # A step of ours would be the newest commit and hide the restore from the stream.
             raise TableRewound(
                 f"{self.spec.uri} was restored to an older version",
                 hint="`run --accept-rewind` reads again from where the table stood then; "
                 "start this again afterwards",
             )
-        txns = delta_log.transactions(self._store, table.version())
+        txns = delta_log.transactions(self.store, table.version())
         before = txns.get(desk_id(self.spec.pipeline_id), 0)
         self._table, self.number = table, before
         self.last_write = self._last_write(txns)
@@ -158,7 +158,7 @@ class Desk:
         table = load(self.spec)
         if table is None:
             raise InternalError("the data table went away during a job")
-        txns = delta_log.transactions(self._store, table.version())
+        txns = delta_log.transactions(self.store, table.version())
         if txns.get(desk_id(self.spec.pipeline_id), 0) != self.number:
             raise _taken()
         self._table, self._steps_on_handle = table, 0
