@@ -27,7 +27,7 @@ _Ids = Annotated[
     typer.Argument(metavar="ID", help="Records or groups, whole ids or their first digits."),
 ]
 _Text = str | None
-_Code = TypeVar("_Code", None, int)
+_Code = TypeVar("_Code")
 _Status = Literal["open", "replayed", "ignored", "purged", "erased", "any"]
 _OFFSETS = re.compile(r"([0-9]{1,19})(?:-([0-9]{1,19}))?")
 

@@ -32,7 +32,7 @@ RECORDS_MAX = 20
 """Tests that are made unless the person says otherwise: more than this nobody reads."""
 
 _CAUSE = ("stage", "code", "field_path")
-_BARE_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_BARE = re.compile(r"(?!(?:true|false|null)$)[A-Za-z_][A-Za-z0-9_.-]*")
 _COMMENT_LIMIT = 300
 
 
@@ -79,12 +79,11 @@ def _one_by_one(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 def _head(head: FixtureHead) -> Iterator[str]:
     yield "# Made of dead letters: what the rules of that moment gave is what is expected."
-    yield "# To say what you want instead, change `expect`; docs/reference/fixtures.md has the keys."
+    yield "# Change `expect` to what you want; the keys are in docs/reference/fixtures.md."
     yield "version: 1"
     if head.pipeline != default_file():
         yield f"pipeline: {_text(os.path.relpath(head.pipeline, head.folder))}"
     yield f"clock: {head.now.isoformat(timespec='seconds').replace('+00:00', 'Z')}"
-    yield ""
     yield "tests:"
 
 
@@ -93,6 +92,7 @@ def _test(letters: pa.RecordBatch, plan: Plan, stamp: Stamp) -> Iterator[str]:
     place = f"{printable(letter['topic'], 100)}[{letter['partition']}]@{letter['offset']}"
     cause = " ".join(filter(None, (letter["code"], letter["field_path"])))
     message = printable(letter["message"] or "", _COMMENT_LIMIT)
+    yield ""
     yield f"  # dead letter {letter['dlq_id']}, failed {plain(letter['failed_at'])}"
     yield f"  # {message or letter['code']}"
     yield f"  - name: {_text(f'{printable(cause, 100)} ({place})')}"
@@ -174,7 +174,7 @@ def _expect(letters: pa.RecordBatch, plan: Plan, stamp: Stamp) -> Iterator[str]:
 def _mapping(record: dict[str, Any]) -> str:
     """What is not null and plain to see, on one line; more need not be named to be expected."""
     members = (
-        f"{name if _BARE_KEY.fullmatch(name) else _quoted(name)}: {_scalar(plain(value))}"
+        f"{name if _BARE.fullmatch(name) else _quoted(name)}: {_scalar(plain(value))}"
         for name, value in record.items()
         if value is not None and not (isinstance(value, str) and _harmless(value.encode()) is None)
     )
@@ -182,4 +182,6 @@ def _mapping(record: dict[str, Any]) -> str:
 
 
 def _scalar(value: Any) -> str:
-    return _text(value) if isinstance(value, str) else json.dumps(value)
+    if not isinstance(value, str):
+        return json.dumps(value)
+    return value if _BARE.fullmatch(value) else _text(value)
