@@ -48,7 +48,7 @@ def replay(loaded: LoadedPipeline, request: ReplayRequest, around: Surroundings)
     mine = desk(loaded.pipeline, plan, around.doer.run_id, around.kill_point)
     mine.claim("replay")
     around.kill_point("replay.claimed")
-    report = ReplayReport(around.doer.run_id, _target_name(tables, request), Tally())
+    report = ReplayReport(around.doer.run_id, target_name(tables, request), Tally())
     bench = Bench(plan, mine, ledger(loaded.pipeline), request, around, report)
     store = open_store(tables.data, tables.storage)
     repair = Repair(mine, bench.ledger, store, lambda: open_letters(tables), _no_topics)
@@ -82,7 +82,8 @@ def counted(selection: Selection, tally: Tally) -> None:
     tally.there, tally.pending = selection.there, selection.pending
 
 
-def _target_name(tables: Tables, request: ReplayRequest) -> str:
+def target_name(tables: Tables, request: ReplayRequest) -> str:
+    """What stands as `target` in the ledger."""
     return tables.data if request.to is None else f"topic:{request.to.name}"
 
 

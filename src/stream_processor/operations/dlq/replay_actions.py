@@ -19,7 +19,7 @@ class Deed:
     """One action on some dead letters: where to, and what is noted beside it."""
 
     action: str
-    target: str
+    target: str | None
     target_version: int | None
     note: str
 
