@@ -18,7 +18,8 @@ The question to ask at each branch: retry, stop, or dead-letter?
     |   |-- OffsetGap             `run --accept-gap`
     |   |-- TableRewound          `run --accept-rewind`
     |   |-- TableReplaced         `run --reset`
-    |   `-- TopicRecreated        `run --accept-recreated TOPIC`
+    |   |-- TopicRecreated        `run --accept-recreated TOPIC`
+    |   `-- PartitionUnreadable   a bounded run cannot get to its end: a larger limit in the file
     `-- InternalError             our own mistake: never a dead letter, never an offset moved
         `-- ConservationViolated  the law of conservation does not hold for a batch
 
@@ -109,6 +110,10 @@ class TableReplaced(DecisionNeeded):
 
 class TopicRecreated(DecisionNeeded):
     """The topic was deleted and created again: same name, other events."""
+
+
+class PartitionUnreadable(DecisionNeeded):
+    """A bounded run has done all but what cannot be fetched or unpacked."""
 
 
 class InternalError(StreamProcessorError):

@@ -42,6 +42,7 @@ __all__ = [
     "Standing",
     "StartAt",
     "never",
+    "nothing",
 ]
 
 
@@ -56,12 +57,17 @@ class Decisions:
     adopt: bool = False
 
 
+def nothing() -> None:
+    """What a source calls when nobody wants to be called: between fetches, or on revoke."""
+
+
 class Source(Protocol):
     """Where events enter. Used by one thread only: the engine's."""
 
-    def poll(self) -> Batch:
+    def poll(self, between: Callable[[], None] = nothing) -> Batch:
         """Block until a batch is full or old enough, and return it; it may be empty.
 
+        `between` is called on this thread a few times a second; what it raises ends the poll.
         Raises `Rebalanced` when the assignment changed since `start` (the engine then forgets
         everything in memory, reads `assignment` and claims anew), `Unavailable` when the broker
         is away, and a `DecisionNeeded` when Kafka no longer holds what the tables ask for.
@@ -95,6 +101,15 @@ class Source(Protocol):
         """Partitions that wait because they cannot be read on, each with the reason.
 
         They are tried again by themselves; a larger limit may help."""
+
+    def has_met(self) -> bool:
+        """Whether the group has told us what is ours, be it nothing."""
+
+    def aim(self, ends: Mapping[Partition, int]) -> None:
+        """Of a bounded run: the poll that gets all of these this far returns at once.
+
+        Valid until the next `start`. A partition that is stuck is not waited for.
+        """
 
     def interrupt(self) -> None:
         """Make the poll that runs, or else the next one, return what it has; from any thread."""

@@ -40,6 +40,20 @@ def member(kafka: Kafka, minio: Minio, bucket_url: str, tmp_path: Path) -> Calla
     return make
 
 
+def test_a_bounded_run_ends_though_another_process_owns_everything(
+    topic: MakeTopic, member: Callable[..., Job]
+) -> None:
+    """A nightly job that finds a running pipeline must not wait for its end, which never comes."""
+    name = topic(partitions=1)
+    owner = member(name, "owner")
+    running = owner.start()
+    wait_until(lambda: "claimed" in owner.log(), "the owner claimed nothing")
+    spare = member(name, "spare").with_(until_latest=True)
+    assert spare.run() == 0, spare.log()
+    assert "own every partition" in spare.log()
+    assert stop(running) == 0, owner.log()
+
+
 def holds(job: Job, step: str) -> Callable[[], bool]:
     return lambda: job.steps_file.exists() and step in job.steps_file.read_text()
 

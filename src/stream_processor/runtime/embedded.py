@@ -34,6 +34,7 @@ from stream_processor.ports import (
 from stream_processor.processor.kernel import process
 from stream_processor.processor.plan import Plan, Stamp
 from stream_processor.runtime.goal import Goal
+from stream_processor.runtime.mistakes import as_internal
 from stream_processor.runtime.offsets import account
 from stream_processor.runtime.ownership import Terms, take_over
 from stream_processor.runtime.retry import Retry, Stop
@@ -41,6 +42,7 @@ from stream_processor.runtime.standing import Standings
 
 _SERVE_SECONDS = 0.05
 _REVOKE_WAIT_SECONDS_MAX = 45.0  # below the group's session and poll limits
+_SPARE = "other processes of the group own every partition: nothing is left to do here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,8 @@ class Engine:
             raise
         finally:
             self._close()
-        self.observer.state("stopped")
+        spare = self.goal.is_spare(self.clock.monotonic())
+        self.observer.state("stopped", _SPARE if spare else "")
 
     def expire(self) -> None:
         """End as after a stop, because the time that was asked for is over; from any thread."""
@@ -138,7 +141,7 @@ class Engine:
         )
         self.observer.timed("claim", self.clock.monotonic() - started)
         self._standings.claimed({p: at.next_offset for p, at in positions.items()})
-        self.goal.claimed(positions, self.parts.source)
+        self.goal.claimed(positions, self.parts.source, self.clock.monotonic())
         if positions:
             self.observer.event("claimed", partitions=len(positions))
         self._stuck = ""
@@ -155,9 +158,8 @@ class Engine:
     def _step(self) -> None:
         """Poll and prepare one batch, hand it to the writer. A function of its own, since what a
         local name still held would stay in memory while the next batch is filled."""
-        self._name_stuck()
         with self._timed("poll"):
-            batch = self.parts.source.poll()
+            batch = self.parts.source.poll(self._between)
         self._standings.polled(batch)
         self._report()
         if batch.moves:
@@ -168,10 +170,17 @@ class Engine:
                 settle, prepared, self.parts.dead_letters, self.parts.sink, self.parts.source
             )
             self._in_flight = (settled, prepared)
-        elif self._in_flight is not None and self._in_flight[0].done():
-            self._await_in_flight()
         if self.goal.may_be_met(batch):
             self._await_in_flight()
+
+    def _between(self) -> None:
+        """Called while a poll waits: what became of the commit in flight is told, or raised, now,
+        and not only when the next batch is complete."""
+        if self._in_flight is not None and self._in_flight[0].done():
+            self._await_in_flight()
+        self._name_stuck()
+        if self._done():
+            self.parts.source.interrupt()
 
     def _await_in_flight(self) -> None:
         """Wait for the commit in flight, serving the group; raise what it raised."""
@@ -216,7 +225,7 @@ class Engine:
             raise
         except Exception as error:  # noqa: BLE001 - a mistake of ours must not lose the stream
             self.observer.event("internal_error", error=error)
-            self._pause(_as_internal(error))
+            self._pause(as_internal(error))
 
     def _pause(self, error: StreamProcessorError) -> None:
         """Say why, forget everything in memory, and wait with jitter while serving the group."""
@@ -244,19 +253,22 @@ class Engine:
             self.parts.source.start({})
 
     def _name_stuck(self) -> None:
-        """The stream goes on without these partitions; say so once per change."""
+        """The stream goes on without these partitions; say so once per change. A bounded run that
+        has nothing else to do ends by a `PartitionUnreadable`."""
         stuck = self.parts.source.stuck()
         reason = "; ".join(f"{part}: {why}" for part, why in sorted(stuck.items()))
         if reason != self._stuck:
             self._stuck = reason
             self.observer.state("running", reason)
+        self.goal.refuse_stuck(stuck)
 
     def _report(self) -> None:
         self.observer.standing(self._standings.standings(self.parts.source.ends()))
         self.observer.buffered(*self._standings.buffered())
 
     def _done(self) -> bool:
-        return self.stop.is_set() or self.goal.is_met()
+        now = self.clock.monotonic()
+        return self.stop.is_set() or self.goal.is_met() or self.goal.is_spare(now)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
@@ -277,17 +289,3 @@ def _by_code(dead: pa.RecordBatch) -> Mapping[tuple[str, str], int]:
     return Counter(
         zip(dead.column("stage").to_pylist(), dead.column("code").to_pylist(), strict=True)
     )
-
-
-def _as_internal(error: Exception) -> InternalError:
-    """Where it happened, but never its text, which may hold a payload."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
-    internal = InternalError(
-        f"a mistake of ours: {type(error).__name__} at {place}",
-        hint="nothing was lost; please report this line",
-    )
-    internal.__cause__ = error
-    return internal

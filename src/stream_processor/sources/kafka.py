@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from confluent_kafka import Message
 
 from stream_processor.errors import DecisionNeeded, Rebalanced, StreamProcessorError
-from stream_processor.ports import Batch, Clock, Observer, Offsets, Partition, StartAt
+from stream_processor.ports import Batch, Clock, Observer, Offsets, Partition, StartAt, nothing
 from stream_processor.sources.kafka_batch import FETCH_ROWS_MAX, OpenBatch
 from stream_processor.sources.kafka_errors import Meaning, as_ours, meaning
 from stream_processor.sources.kafka_group import GroupMember
@@ -27,10 +27,6 @@ _SPARE_ROWS_MAX = FETCH_ROWS_MAX  # what keep_alive may take before it stops fet
 _HOLD_AFTER_SECONDS = 3.0
 
 
-def _nothing() -> None:
-    """The revoke hook of an engine that has nothing in flight."""
-
-
 class KafkaSource:
     """`ports.Source` on a real Kafka. Made by the composition root, used by the engine.
 
@@ -44,7 +40,7 @@ class KafkaSource:
         limits: BatchLimits,
         observer: Observer,
         clock: Clock,
-        on_revoke: Callable[[], None] = _nothing,
+        on_revoke: Callable[[], None] = nothing,
     ) -> None:
         self._settings = settings
         self._limits = limits
@@ -64,7 +60,7 @@ class KafkaSource:
 
     # -- the port ---------------------------------------------------------------------------
 
-    def poll(self) -> Batch:
+    def poll(self, between: Callable[[], None] = nothing) -> Batch:
         """See `ports.Source`. Returns early, with what there is, after `interrupt`.
 
         After an exception nothing more is delivered before the next `start`.
@@ -73,11 +69,12 @@ class KafkaSource:
         if self._watch.due:
             self._watch.verify()
         self._release()
-        self._mend()
         idle_until = self._clock.monotonic() + self._limits.age_seconds
         while not self._complete(idle_until):
             left = self._due(idle_until) - self._clock.monotonic()
             self._take(max(0.0, min(_WAIT_SECONDS_MAX, left)))
+            self._mend()
+            between()
         if self._batch.positions.advanced:
             self._watch.verify()
         self._interrupted.clear()
@@ -164,6 +161,14 @@ class KafkaSource:
             for stuck in self._batch.stuck.values()
         }
 
+    def has_met(self) -> bool:
+        """See `ports.Source`."""
+        return self._member.has_met
+
+    def aim(self, ends: Mapping[Partition, int]) -> None:
+        """See `ports.Source`."""
+        self._batch.aim(ends)
+
     def interrupt(self) -> None:
         """See `ports.Source`."""
         self._interrupted.set()
@@ -194,7 +199,7 @@ class KafkaSource:
         self._decision = decision
 
     def _complete(self, idle_until: float) -> bool:
-        if self._batch.is_full or self._interrupted.is_set():
+        if self._batch.is_full or self._interrupted.is_set() or self._batch.hits_aim():
             return True
         return self._clock.monotonic() >= self._due(idle_until)
 

@@ -69,6 +69,7 @@ class OpenBatch:
         self._clock = clock
         self._mean_bytes = 1.0
         self._failures: dict[int, tuple[int, int]] = {}
+        self._aims: dict[int, int] = {}
 
     @property
     def rows(self) -> int:
@@ -80,6 +81,21 @@ class OpenBatch:
         """Whether a limit of rows or bytes is met."""
         limits = self._limits
         return self._columns.rows >= limits.rows_max or self._columns.nbytes >= limits.bytes_max
+
+    def aim(self, ends: Mapping[Partition, int]) -> None:
+        """Where a bounded run wants these partitions to get."""
+        slots = {part: slot for slot, part in enumerate(self.positions.parts)}
+        self._aims = {slots[part]: end for part, end in ends.items() if part in slots}
+
+    def hits_aim(self) -> bool:
+        """True once, when all is there that was aimed at, or is not to be had."""
+        if not self._aims or any(
+            self.positions.next_offset(slot) < end and slot not in self.stuck
+            for slot, end in self._aims.items()
+        ):
+            return False
+        self._aims = {}
+        return True
 
     @property
     def room(self) -> int:

@@ -86,7 +86,7 @@ def _ask_committed(
 class GroupMember:
     """One consumer. Used by the Kafka source, on the engine's thread; callbacks run in `consume`.
 
-    `generation` grows with every change of `owned`.
+    `generation` grows with every change of `owned`, and when the group meets for the first time.
     """
 
     def __init__(
@@ -94,6 +94,7 @@ class GroupMember:
     ) -> None:
         self.owned: set[Place] = set()
         self.generation = 0
+        self.has_met = False
         self._fetching: set[Place] = set()
         self._uncommitted: deque[Offsets] = deque()
         self._on_revoke = on_revoke
@@ -189,6 +190,9 @@ class GroupMember:
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         # The empty list keeps the client from starting them by itself at the group's offsets.
         consumer.incremental_assign([])
+        if not self.has_met:  # the first answer of the group is news, also when it gives nothing
+            self.has_met = True
+            self.generation += 1
         self._change(self.owned.union, partitions)
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:

@@ -13,7 +13,7 @@ from enum import Enum
 import numpy as np
 
 from stream_processor.errors import OffsetGap, Rebalanced
-from stream_processor.ports import Batch, Offsets, Partition, StartAt
+from stream_processor.ports import Batch, Offsets, Partition, StartAt, nothing
 from stream_processor.sources.limits import BatchLimits
 from stream_processor.sources.positions import Positions
 from stream_processor.sources.raw_columns import Fetch, Headers, RawColumns
@@ -99,10 +99,6 @@ class MemoryLog:
 _LIMITS = BatchLimits(rows_max=1000, bytes_max=2**20, age_seconds=1.0)
 
 
-def _nothing() -> None:
-    """The revoke hook of an engine that has nothing in flight."""
-
-
 class MemorySource:
     """`ports.Source` over a `MemoryLog`. Needs no clock: a poll reads on until a batch is full, a
     mark stands in the way, or the script is at its end; it never waits."""
@@ -111,7 +107,7 @@ class MemorySource:
         self,
         log: MemoryLog,
         limits: BatchLimits = _LIMITS,
-        on_revoke: Callable[[], None] = _nothing,
+        on_revoke: Callable[[], None] = nothing,
     ) -> None:
         self._log = log
         self._limits = limits
@@ -121,9 +117,10 @@ class MemorySource:
         self._at = 0
         self._begin({})
 
-    def poll(self) -> Batch:
+    def poll(self, between: Callable[[], None] = nothing) -> Batch:
         """See `ports.Source`."""
         self._raise_changes()
+        between()
         while self._at < len(self._log.script) and not self._is_full():
             index, self._at = self._at, self._at + 1
             step = self._log.script[index]
@@ -194,8 +191,18 @@ class MemorySource:
         """See `ports.Source`: never any."""
         return {}
 
+    def has_met(self) -> bool:
+        """See `ports.Source`."""
+        return True
+
+    def aim(self, ends: Mapping[Partition, int]) -> None:
+        """See `ports.Source`. A poll of this source never waits, so there is nothing to do."""
+
     def interrupt(self) -> None:
         """See `ports.Source`. A poll of this source never waits, so there is nothing to do."""
+
+    def check(self) -> None:
+        """See `ports.Source`: a log in memory is always there."""
 
     def close(self) -> None:
         """See `ports.Source`."""
