@@ -6,12 +6,10 @@ docs/explanation/replay.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import partial
 
-import pyarrow as pa
-
-from stream_processor.errors import StreamProcessorError
 from stream_processor.operations.assemble import desk, ledger, plan_of
 from stream_processor.operations.dlq.letters import DeadLetters, open_letters
 from stream_processor.operations.dlq.nearest import nothing_matched
@@ -25,6 +23,12 @@ from stream_processor.operations.dlq.replay_request import (
 )
 from stream_processor.operations.dlq.replay_selection import Bounds, Selection, select
 from stream_processor.operations.dlq.replay_steps import Bench, TableTarget, Target
+from stream_processor.operations.dlq.replay_topic import (
+    TopicTarget,
+    find_sent,
+    open_topic,
+    refuse_loop,
+)
 from stream_processor.operations.snapshots import Snapshot, Tables, tables_of
 from stream_processor.runtime.config_loader import LoadedPipeline
 from stream_processor.runtime.object_store import open_store
@@ -42,6 +46,8 @@ def replay(loaded: LoadedPipeline, request: ReplayRequest, around: Surroundings)
     and `Unavailable`; whatever it raises, what is done stays done and nothing is done twice.
     """
     started = around.clock.monotonic()
+    if request.to is not None:
+        refuse_loop(loaded.pipeline, request.to)
     tables = tables_of(loaded.pipeline)
     plan = plan_of(loaded.pipeline, loaded.schema_file)
     _refuse_nothing(open_letters(tables), request)
@@ -51,11 +57,13 @@ def replay(loaded: LoadedPipeline, request: ReplayRequest, around: Surroundings)
     report = ReplayReport(around.doer.run_id, target_name(tables, request), Tally())
     bench = Bench(plan, mine, ledger(loaded.pipeline), request, around, report)
     store = open_store(tables.data, tables.storage)
-    repair = Repair(mine, bench.ledger, store, lambda: open_letters(tables), _no_topics)
+    find = partial(find_sent, loaded.pipeline, around.clock)
+    repair = Repair(mine, bench.ledger, store, lambda: open_letters(tables), find)
     report.repaired = repair.run()
     around.kill_point("replay.repaired")
     selection = select(open_letters(tables), request, tables, _held(mine, tables))
-    _work(bench, selection, TableTarget(bench), bounds_of(loaded, request))
+    with _target(bench, loaded) as target:
+        _work(bench, selection, target, bounds_of(loaded, request))
     report.seconds = around.clock.monotonic() - started
     _leave_report(bench)
     return report
@@ -85,6 +93,15 @@ def counted(selection: Selection, tally: Tally) -> None:
 def target_name(tables: Tables, request: ReplayRequest) -> str:
     """What stands as `target` in the ledger."""
     return tables.data if request.to is None else f"topic:{request.to.name}"
+
+
+@contextmanager
+def _target(bench: Bench, loaded: LoadedPipeline) -> Iterator[Target]:
+    if bench.request.to is None:
+        yield TableTarget(bench)
+        return
+    with closing(open_topic(loaded.pipeline, bench.request.to.name, bench.around.clock)) as topic:
+        yield TopicTarget(bench, topic)
 
 
 def _held(mine: Desk, tables: Tables) -> Snapshot:
@@ -138,7 +155,3 @@ def _leave_report(bench: Bench) -> None:
         told = bench.report.as_json()
         bench.around.kill_point("replay.before_report")
         bench.ledger.report({"run": told["run_id"], "report": told})
-
-
-def _no_topics(_note: Mapping[str, Any]) -> Iterator[pa.RecordBatch]:
-    raise StreamProcessorError("a replay to a topic was not finished")

@@ -16,6 +16,11 @@ from stream_processor.operations.dlq.replay_patch import Patch
 from stream_processor.operations.dlq.replay_report import Tally
 from stream_processor.operations.dlq.replay_request import ReplayRequest
 from stream_processor.operations.dlq.replay_selection import select
+from stream_processor.operations.dlq.replay_topic import (
+    headers_left_out,
+    refuse_loop,
+    whole_letters,
+)
 from stream_processor.operations.snapshots import open_data, tables_of
 from stream_processor.ports import Clock
 from stream_processor.processor.excerpt import preview
@@ -67,6 +72,8 @@ def rehearse(loaded: LoadedPipeline, request: ReplayRequest, clock: Clock) -> Re
 
     It takes no desk and may run beside anything. Raises as `replay`, but never `Fenced`.
     """
+    if request.to is not None:
+        refuse_loop(loaded.pipeline, request.to)
     tables = tables_of(loaded.pipeline)
     plan = plan_of(loaded.pipeline, loaded.schema_file)
     data = open_data(tables)
@@ -77,7 +84,11 @@ def rehearse(loaded: LoadedPipeline, request: ReplayRequest, clock: Clock) -> Re
     counted(selection, made.tally)
     stamp = Stamp.at(clock.now())
     for todo, _ in selection.batches(bounds_of(loaded, request)):
-        judged = judge(todo, plan, stamp, request.patch)
+        if request.to is None:
+            judged = judge(todo, plan, stamp, request.patch)
+        else:
+            judged = whole_letters(todo, plan)
+            made.headers_left_out += headers_left_out(todo, request.to.headers)
         _take(made, judged, request)
         if request.patch is not None and made.example is None:
             made.example = _example(todo, request.patch, plan)
