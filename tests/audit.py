@@ -227,11 +227,12 @@ def _by_partition(rows: pa.Table, prefix: str) -> _Offsets:
 
 def _parquet(uris: list[str], options: Mapping[str, str], columns: list[str]) -> pa.Table:
     """The columns of all live files, without the Delta library's own reader."""
+    schema = pa.schema([(name, _TYPES.get(name, pa.string())) for name in columns])
     if not uris:
-        return pa.table({name: pa.array([], _TYPES.get(name, pa.string())) for name in columns})
+        return schema.empty_table()
     if not uris[0].startswith("s3://"):
         paths = [unquote(uri) for uri in uris]
-        return ds.dataset(paths, format="parquet").to_table(columns=columns)
+        return ds.dataset(paths, schema, format="parquet").to_table()
     endpoint = urlsplit(options["AWS_ENDPOINT_URL"])
     store = fs.S3FileSystem(
         access_key=options["AWS_ACCESS_KEY_ID"],
@@ -241,7 +242,7 @@ def _parquet(uris: list[str], options: Mapping[str, str], columns: list[str]) ->
         endpoint_override=endpoint.netloc,
     )
     paths = [uri.removeprefix("s3://") for uri in uris]
-    return ds.dataset(paths, filesystem=store, format="parquet").to_table(columns=columns)
+    return ds.dataset(paths, schema, filesystem=store, format="parquet").to_table()
 
 
 _TYPES = {

@@ -11,6 +11,8 @@ Nothing is faked but Kafka: kernel, sinks, take-over and the pipeline file are t
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +20,17 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from stream_processor.cli.app import run_command
-from stream_processor.operations.assemble import data_table, dead_letter_table, plan_of
+from stream_processor.operations.assemble import data_table, dead_letter_table, ledger, plan_of
 from stream_processor.operations.snapshots import Tables, tables_of
 from stream_processor.operations.verify import verify
 from stream_processor.operations.verify_report import VerifyReport
 from stream_processor.ports import Decisions, Partition
-from stream_processor.processor.plan import Stamp
+from stream_processor.processor.plan import Plan, Stamp
 from stream_processor.runtime.config_loader import LoadedPipeline, load_pipeline
-from stream_processor.runtime.embedded import run_cycle
+from stream_processor.runtime.embedded import prepare, run_cycle
 from stream_processor.runtime.object_store import open_store
 from stream_processor.runtime.ownership import Terms, take_over
+from stream_processor.schema import records
 from stream_processor.sinks.dead_letters import DeltaDeadLetters
 from stream_processor.sinks.delta import DeltaSink
 from stream_processor.sinks.delta_create import TableSpec
@@ -97,6 +100,18 @@ class Letters:
 
     def stream(self, *values: bytes | None, partition: Partition = P0) -> None:
         """Append events to the log, and move them into the tables as one batch of the engine."""
+        source, plan, sink, dead = self._begin(partition, values)
+        run_cycle(source, plan, sink, dead, self._stamp())
+
+    def half_written(self, *values: bytes | None, partition: Partition = P0) -> None:
+        """The same, but the process dies between the dead letters and the rows of the batch."""
+        source, plan, _, dead = self._begin(partition, values)
+        prepared = prepare(source.poll(), plan, self._stamp())
+        dead.write(prepared.dead, upto=prepared.next_offsets)
+
+    def _begin(
+        self, partition: Partition, values: Sequence[bytes | None]
+    ) -> tuple[MemorySource, Plan, DeltaSink, DeltaDeadLetters]:
         high = self.log.watermarks(partition)[1]
         self.log.script += [
             Event(partition, high + index, value, key=b"k%d" % (high + index))
@@ -108,8 +123,29 @@ class Letters:
         dead = DeltaDeadLetters(self._table("dead_letters", dead_letter_table(loaded.pipeline)))
         source = MemorySource(self.log)
         take_over(source, sink, dead, Terms(Decisions(), by_pattern=False))
-        run_cycle(source, plan, sink, dead, Stamp.at(NOW + 3600 * self._batches))
+        return source, plan, sink, dead
+
+    def _stamp(self) -> Stamp:
         self._batches += 1
+        return Stamp.at(NOW + 3600 * (self._batches - 1))
+
+    def later(self, hours: int) -> None:
+        """The next batch is stamped so much later."""
+        self._batches += hours
+
+    def act(self, action: str, *offsets: int, at: float = NOW) -> None:
+        """Write into the ledger that somebody did this with these dead letters."""
+        rows = [
+            {name: letter.get(name) for name in records.ACTION.names}
+            | {
+                "action": action,
+                "action_id": f"{action}-{at}-{letter['offset']}",
+                "at": datetime.fromtimestamp(at, UTC),
+            }
+            for letter in self.letters()
+            if letter["offset"] in offsets
+        ]
+        ledger(self.loaded().pipeline).append(pa.Table.from_pylist(rows, schema=records.ACTION))
 
     def rows(self) -> list[dict[str, Any]]:
         """The data table, in the order of offsets."""

@@ -88,8 +88,8 @@ def _options(
         stage=stage,
         code=code,
         field=field,
-        since=_moment(since, now, "--since"),
-        until=_moment(until, now, "--until"),
+        since=None if since is None else moment(since, now, "--since"),
+        until=None if until is None else moment(until, now, "--until"),
         topic=topic,
         partition=partition,
         offsets=_range(offsets),
@@ -106,21 +106,20 @@ def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     }
 
 
-def _moment(text: str | None, now: datetime, option: str) -> datetime | None:
-    if text is None:
-        return None
+def moment(text: str, now: datetime, option: str) -> datetime:
+    """What a person writes for a time, or for how long ago. Raises `typer.BadParameter`."""
     try:
         return now - timedelta(seconds=float(Duration.parse(text)))
     except ValueError:
         pass
     try:
-        moment = datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text)
     except ValueError as error:
         raise typer.BadParameter(
             "write a time like 2026-11-24T09:00:00Z, a date, or how long ago: 2h, 30d",
             param_hint=option,
         ) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _range(text: str | None) -> tuple[int, int] | None:

@@ -54,6 +54,16 @@ def sentence(text: str) -> str:
     return printable(text, LINE_LIMIT)
 
 
+def size(size_bytes: int) -> str:
+    """So many bytes, in the unit in which they are few."""
+    number, unit = float(size_bytes), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if number < 1024:
+            break
+        number, unit = number / 1024, larger
+    return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+
+
 def visible_lines(text: str) -> Iterator[str]:
     """A text of ours, line by line, with whatever it quotes made visible.
 
