@@ -100,8 +100,10 @@ def _fixture(batches: Iterable[pa.RecordBatch], loaded: LoadedPipeline, output: 
 
 
 def _tell(count: _Count, output: Path, pipeline: Path | None, kind: str) -> None:
-    named = f" --pipeline {pipeline}" if pipeline else ""
+    from stream_processor.operations.program import as_typed
+
     cut = f"; the values of {count.cut:,} were cut" if count.cut else ""
     note(sentence(f"wrote {count.records:,} dead letters to {output}{cut}"))
+    judged = ["--pipeline", str(pipeline)] if pipeline and kind == "ndjson" else []
     verb = "test" if kind == "fixture" else "try"
-    note(sentence(f"  next: stream-processor {verb} {output}{named if verb == 'try' else ''}"))
+    note(sentence(f"  next: {as_typed(verb, str(output), *judged)}"))

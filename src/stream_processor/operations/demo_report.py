@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from stream_processor.operations.program import as_typed
 
 _NO_VALUE, _EMPTY = "(no value)", "(empty)"
 
@@ -135,10 +136,14 @@ class DemoReport:
         yield f"Kafka        {self.places.kafka} (stopped)"
         yield ""
         yield "Next:"
-        program = f"{_python()} -m stream_processor.main"
-        yield f"  {program} status   how the tables stand"
-        yield f"  {program} verify   the proof once more, from the tables alone"
-        yield f"  {program}          the same pipeline with a steady stream, until Ctrl-C"
+        hints = [
+            ("dlq list", "why there are dead letters, and from there how to put them right"),
+            ("status", "how the tables stand"),
+            ("verify", "the proof once more, from the tables alone"),
+            ("run", "the same pipeline with a steady stream, until Ctrl-C"),
+        ]
+        for verb, why in hints:
+            yield f"  {as_typed(f'{verb:<9}')}{why}"
         if Path("Makefile").exists():
             yield "  make demo   as many events again"
             yield "  make test   all of it proven, on a real Kafka and a real MinIO"
@@ -159,11 +164,3 @@ class Stopped:
     def as_json(self) -> dict[str, Any]:
         """For `demo --json`."""
         return asdict(self) | {"stopped": True}
-
-
-def _python() -> str:
-    """This interpreter as a person would type it here."""
-    try:
-        return str(Path(sys.executable).relative_to(Path.cwd()))
-    except ValueError:
-        return "python"
