@@ -30,13 +30,16 @@ class DeadLetters:
     table: Snapshot
     statuses: Statuses
 
-    def read(self, selector: Selector, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def read(
+        self, selector: Selector, columns: Sequence[str], rows_max: int = _BATCH_ROWS
+    ) -> Iterator[pa.RecordBatch]:
         """The chosen dead letters with these columns and `status`, in no particular order.
 
-        Batches are at most 65,536 rows, never empty. Raises `Unavailable`.
+        Batches are at most `rows_max` rows, never empty; ask for few with the payloads, each of
+        which may have 1 MiB. Raises `Unavailable`.
         """
         wanted = [*dict.fromkeys([*columns, "dlq_id"])]
-        for batch in self._scan(selector, wanted, (), _BATCH_ROWS):
+        for batch in self._scan(selector, wanted, (), rows_max):
             statuses = self.statuses.of(batch["dlq_id"])
             chosen = _with_status(batch, statuses, selector.status)
             if chosen.num_rows:
