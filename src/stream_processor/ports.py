@@ -82,6 +82,9 @@ class Source(Protocol):
     def assignment(self) -> frozenset[Partition]:
         """The partitions that are ours now, each with its bare topic id (no `~` suffix)."""
 
+    def topics(self) -> Collection[str]:
+        """The topics that the source reads now: those listed, and those that a pattern finds."""
+
     def anchors(self, topics: Collection[str]) -> Mapping[Partition, int]:
         """The start policy (earliest, latest, a timestamp) resolved to an offset for *every*
         partition that the broker knows of these topics, ours or not."""

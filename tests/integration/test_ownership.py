@@ -125,5 +125,29 @@ def test_two_processes_start_first_with_latest(
     prove(jobs[0], storage_options, later)
 
 
+def test_two_processes_start_first_with_latest_on_the_topics_of_a_pattern(
+    kafka: Kafka, topic: MakeTopic, member: Callable[..., Job], storage_options: dict[str, str]
+) -> None:
+    """A topic that only the second process owns was there at the first start too."""
+    names = sorted(topic(partitions=1) for _ in range(2))
+    for name in names:
+        produce(kafka.bootstrap_servers, name, 200, partitions=1)
+    pattern = f"^({'|'.join(names)})$"
+    jobs = [
+        member(names[0], who, start="latest", topics=[], topics_regex=pattern)
+        for who in ("left", "right")
+    ]
+    running = [job.start() for job in jobs]
+    wait_until(lambda: all(holds(job, "data.rechecked")() for job in jobs), "not both claimed")
+    later = [
+        produce(kafka.bootstrap_servers, name, 300, partitions=1, seed=seed)
+        for seed, name in enumerate(names, start=1)
+    ]
+    wait_until(lambda: reached(*jobs) >= 1000, "not all was read", 90)
+    for process in running:
+        assert stop(process) == 0
+    prove(jobs[0], storage_options, merged(*later))
+
+
 def _stopped(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"

@@ -118,6 +118,10 @@ def _anchors(
 ) -> dict[Partition, Position]:
     identities = {bare_id(identity) for identity, _ in memory.positions}
     fresh = {p.topic for p in new if (p.topic_id or p.topic) not in identities}
+    if terms.by_pattern and not memory.positions:
+        # The first fence of all settles where every topic of now begins, also those that only
+        # other processes will own: to them a topic without a position would look found later.
+        fresh |= set(source.topics())
     later = [p for p in new if p.topic not in fresh]
     # A topic that a pattern finds after the first start was not there then: from its beginning.
     # So does a topic that was created again, since the person accepted its new events.

@@ -119,6 +119,10 @@ class KafkaSource:
             Partition(topic, self._watch.topic_id(topic), partition) for topic, partition in owned
         )
 
+    def topics(self) -> Collection[str]:
+        """See `ports.Source`."""
+        return self._topics.subscribed()
+
     def anchors(self, topics: Collection[str]) -> Mapping[Partition, int]:
         """See `ports.Source`."""
         return self._topics.anchors(topics)
@@ -173,13 +177,8 @@ class KafkaSource:
         """See `ports.Source`."""
         self._interrupted.set()
 
-    # -- beyond the port --------------------------------------------------------------------
-
     def check(self) -> None:
-        """One round trip, at start-up and for `check --connect`: raises why it cannot work.
-
-        Sees the brokers, the credentials, that the listed topics exist and that they have ids.
-        """
+        """See `ports.Source`: brokers, credentials, the listed topics and their ids."""
         self._topics.describe(self._settings.kafka.topics)
         names = self._settings.subscription
         self._member.committed([(name, 0) for name in names], self._settings.request_seconds)

@@ -5,16 +5,14 @@ Its own consumer with offsets of its own: it joins no group and commits nothing.
 
 from __future__ import annotations
 
-import re
 from contextlib import closing
 
 import pyarrow as pa
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from stream_processor.errors import BrokerUnavailable, TopicMissing
 from stream_processor.ports import Clock, Observer, Partition, StartAt
 from stream_processor.sources.kafka_batch import FETCH_ROWS_MAX, OpenBatch
-from stream_processor.sources.kafka_errors import as_ours
 from stream_processor.sources.kafka_group import committed_by_group, onlooker
 from stream_processor.sources.kafka_log import ClientLog
 from stream_processor.sources.kafka_settings import KafkaSettings
@@ -39,15 +37,12 @@ class KafkaSample:
 
     def topics(self) -> dict[str, Described]:
         """The topics that the pipeline would read now: those listed, or those of the pattern."""
-        names = list(self._settings.kafka.topics)
-        pattern = self._settings.kafka.topics_regex
-        if pattern is not None:
-            names += [name for name in self._all_topics() if re.search(pattern, name)]
-            if not names:
-                raise TopicMissing(
-                    "no topic matches source.kafka.topics_regex",
-                    hint="the pipeline would wait for one; correct the pattern if one should match",
-                )
+        names = self._topics.subscribed()
+        if not names:
+            raise TopicMissing(
+                "no topic matches source.kafka.topics_regex",
+                hint="the pipeline would wait for one; correct the pattern if one should match",
+            )
         return self._topics.describe(names)
 
     def committed(self) -> int:
@@ -101,11 +96,3 @@ class KafkaSample:
                 raise BrokerUnavailable(
                     "Kafka sends no events", hint="check that the brokers run and answer"
                 )
-
-    def _all_topics(self) -> list[str]:
-        with closing(onlooker(self._settings, self._log)) as consumer:
-            try:
-                found = consumer.list_topics(timeout=self._settings.request_seconds)
-            except KafkaException as error:
-                raise as_ours(self._log.reason_of(error.args[0]), "list topics") from error
-        return sorted(found.topics)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition, Uuid
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient, ClusterMetadata, OffsetSpec
 
 from stream_processor.errors import BrokerUnavailable, Rebalanced
 from stream_processor.ports import Partition
@@ -50,6 +51,14 @@ class KafkaTopics:
         with settings_refused():
             self._admin = AdminClient(properties, logger=log)
 
+    def subscribed(self) -> list[str]:
+        """The topics that we would read now: those listed, and those of the pattern that exist."""
+        names = set(self._settings.kafka.topics)
+        pattern = self._settings.kafka.topics_regex
+        if pattern is not None:
+            names |= {name for name in self._metadata().topics if re.search(pattern, name)}
+        return sorted(names)
+
     def describe(self, topics: Collection[str]) -> dict[str, Described]:
         """Ids and partition counts. Raises `TopicMissing` when one of them does not exist."""
         names = sorted(set(topics))
@@ -69,15 +78,18 @@ class KafkaTopics:
         }
 
     def _partition_count(self, name: str) -> int:
-        try:
-            found = self._admin.list_topics(name, timeout=self._settings.request_seconds)
-        except KafkaException as error:
-            self._admin.poll(0)
-            raise as_ours(self._log.reason_of(error.args[0]), "describe topics") from error
-        topic = found.topics[name]
+        topic = self._metadata(name).topics[name]
         if topic.error is not None:
             raise as_ours(topic.error, f"describe topic {name}")
         return len(topic.partitions)
+
+    def _metadata(self, topic: str | None = None) -> ClusterMetadata:
+        """Of one topic, or of all."""
+        try:
+            return self._admin.list_topics(topic, timeout=self._settings.request_seconds)
+        except KafkaException as error:
+            self._admin.poll(0)
+            raise as_ours(self._log.reason_of(error.args[0]), "describe topics") from error
 
     def watermarks(self, places: Collection[Place]) -> dict[Place, tuple[int, int]]:
         """(low, last stable offset): where a read_committed reader can begin and will end."""

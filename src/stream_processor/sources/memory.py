@@ -155,6 +155,10 @@ class MemorySource:
         self._changed = False
         return self._log.partitions
 
+    def topics(self) -> Collection[str]:
+        """See `ports.Source`: every topic of the log."""
+        return {part.topic for part in self._log.partitions}
+
     def anchors(self, topics: Collection[str]) -> Mapping[Partition, int]:
         """See `ports.Source`; the start policy is earliest."""
         return {

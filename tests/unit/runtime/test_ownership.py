@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import pytest
 
 from stream_processor.errors import TableReplaced, TableRewound
-from stream_processor.ports import Advance, Decisions, Memory
+from stream_processor.ports import Advance, Decisions, Memory, Partition
 from stream_processor.runtime.ownership import Terms, take_over
 from stream_processor.sinks.memory import MemoryDeadLetters, MemorySink, MemoryTable
 from stream_processor.sources.memory import Event, MemoryLog, MemorySource
@@ -27,6 +28,42 @@ class World:
         self.sink, self.dead = MemorySink(self.data), MemoryDeadLetters(self.letters)
         terms = Terms(decisions or Decisions(), by_pattern=False)
         take_over(self.source, self.sink, self.dead, terms)
+
+
+A0, B0 = Partition("a", "id-a", 0), Partition("b", "id-b", 0)
+
+
+class Half(MemorySource):
+    """Owns one of two topics that a pattern finds; the start policy is latest."""
+
+    mine = A0
+
+    def assignment(self) -> frozenset[Partition]:
+        super().assignment()
+        return frozenset({self.mine})
+
+    def anchors(self, topics: Collection[str]) -> Mapping[Partition, int]:
+        return {part: self.watermarks([part])[part][1] for part in super().anchors(topics)}
+
+
+def test_latest_holds_for_the_topics_of_other_processes_too() -> None:
+    """On a first start two processes share the topics of a pattern: the second one must not take
+    its own for topics that were found later, which begin at their beginning."""
+    log = MemoryLog.of([Event(part, n, b"{}") for part in (A0, B0) for n in range(5)])
+    data, letters = MemoryTable(), MemoryTable()
+    found = {}
+    for mine in (A0, B0):
+        source = Half(log)
+        source.mine = mine
+        sink, dead = MemorySink(data), MemoryDeadLetters(letters)
+        found |= take_over(source, sink, dead, Terms(Decisions(), by_pattern=True))
+    assert {part: at.next_offset for part, at in found.items()} == {A0: 5, B0: 5}
+    log.script.append(Event(Partition("c", "id-c", 0), 0, b"{}"))
+    later = Half(log)
+    later.mine = Partition("c", "id-c", 0)
+    terms = Terms(Decisions(), by_pattern=True)
+    took = take_over(later, MemorySink(data), MemoryDeadLetters(letters), terms)
+    assert [at.next_offset for at in took.values()] == [0]
 
 
 def test_a_dead_letter_table_that_was_replaced_is_noticed() -> None:
