@@ -66,6 +66,8 @@ class Letters:
         self.folder = folder
         self.path = folder / "pipeline.yaml"
         self.log = MemoryLog([])
+        self.decisions = Decisions()
+        """What the person said who started the stream, from now on."""
         self._batches = 0
         self.write_schema()
         self.path.write_text(
@@ -122,7 +124,7 @@ class Letters:
         sink = DeltaSink(self._table("data", data_table(loaded.pipeline, plan)))
         dead = DeltaDeadLetters(self._table("dead_letters", dead_letter_table(loaded.pipeline)))
         source = MemorySource(self.log)
-        take_over(source, sink, dead, Terms(Decisions(), by_pattern=False))
+        take_over(source, sink, dead, Terms(self.decisions, by_pattern=False))
         return source, plan, sink, dead
 
     def _stamp(self) -> Stamp:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from stream_processor.cli import dlq_export, dlq_purge, dlq_replay
+from stream_processor.cli import dlq_erase, dlq_export, dlq_purge, dlq_replay
 
 app = typer.Typer(
     help="Find out why events became dead letters, and put them right.",
@@ -15,3 +15,4 @@ app = typer.Typer(
 app.command("export", short_help="Write them to a file, as events or as tests.")(dlq_export.export)
 app.command("replay", short_help="Write them by today's rules, exactly once.")(dlq_replay.replay)
 app.command("purge", short_help="Move old ones into the archive.")(dlq_purge.purge)
+app.command("erase", short_help="Remove one event from everything.")(dlq_erase.erase)

@@ -63,7 +63,7 @@ def purge(
         plan = plan_purge(keepers_of(loaded, ""), request)
         say_json(plan.as_json()) if as_json else show_plan(plan)
         return DONE if plan.letters or plan.unfinished else FINDINGS
-    with job(loaded, lambda done, of: note(f"purged {done:,} of {of:,}")) as (around, lifecycle):
+    with job(loaded, "purge") as (around, lifecycle):
         report = purge_now(keepers_of(loaded, around.doer.run_id), request, around)
     say_json(report.as_json()) if as_json else show_report(report)
     if report.stopped:

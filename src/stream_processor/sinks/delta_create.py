@@ -33,6 +33,7 @@ _NAMED_SINCE = 7
 _DAY_SECONDS = 86_400
 _INTERVAL_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
 _STATISTICS_COLUMNS_MAX = 32
+_WITHOUT_STATISTICS = ("_rescued", "actual", "message", "value_preview", "value_sha256")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,13 +213,16 @@ def _same_type(found: pa.DataType, wanted: pa.DataType) -> bool:
 
 
 def _statistics_columns(schema: pa.Schema) -> list[str]:
-    """Minimum and maximum only where people filter: they cost memory for every active file."""
+    """Minimum and maximum only where people filter: they cost memory for every active file.
+
+    Nor of what quotes a dead letter: the log keeps statistics for longer than an erase may wait.
+    """
     useful = [
         field.name
         for field in schema
         if not pa.types.is_nested(field.type)
         and not pa.types.is_binary(field.type)
-        and field.name not in ("_rescued", "message", "value_preview", "value_sha256")
+        and field.name not in _WITHOUT_STATISTICS
     ]
     coordinates = [name for name in useful if name.startswith("_kafka_") or name == "offset"]
     first = [name for name in useful if name not in coordinates]

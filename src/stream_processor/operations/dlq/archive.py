@@ -50,13 +50,13 @@ class Archive:
             )
         return key
 
-    def keys(self) -> Iterator[str]:
+    def files(self) -> Iterator[str]:
         """Every file of the archive."""
         return (key for key in self.store.list("") if key.endswith(".parquet"))
 
     def holding(self, identity: Identity) -> list[str]:
         """The files that hold this event. Reads four columns of each file."""
-        return [key for key in self.keys() if _found(self.store.get(key), identity)]
+        return [key for key in self.files() if _found(self.store.get(key), identity)]
 
     def drop(self, key: str, identity: Identity) -> None:
         """Write the file again without this event, then remove the old one.

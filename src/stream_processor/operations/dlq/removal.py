@@ -7,7 +7,7 @@ a.12), which costs it one taking over. So steps are few, and there is a pause be
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 
 import numpy as np
@@ -61,16 +61,22 @@ class Removal:
         Whole days go by a line in the log; of other days the files are written again. Raises
         `Fenced` when another job took the desk, or a stream was always faster, and `Unavailable`.
         """
-        dice = random.Random()  # noqa: S311 - jitter
-        for failures in range(1, _TRIES_MAX):
-            try:
-                return self._try(day, ids)
-            except _Outrun:
-                self.around.stop.wait(_BACKOFF.delay_seconds(failures, dice))
-        return self._try(day, ids)
+        self._retried(lambda: self._try(day, ids))
 
     def remove_one(self, identity: Identity) -> None:
         """The same for one event, by its place; nothing happens when it is not there."""
+        self._retried(lambda: self._try_one(identity))
+
+    def _retried(self, act: Callable[[], None]) -> None:
+        dice = random.Random()  # noqa: S311 - jitter
+        for failures in range(1, _TRIES_MAX):
+            try:
+                return act()
+            except _Outrun:
+                self.around.stop.wait(_BACKOFF.delay_seconds(failures, dice))
+        return act()
+
+    def _try_one(self, identity: Identity) -> None:
         table = self._head()
         with mapped(self.spec.uri, "reading"):
             found = table.to_pyarrow_dataset().count_rows(filter=identity.expression(LETTERS))
