@@ -16,6 +16,7 @@ from stream_processor.cli import (
     config,
     demo,
     dlq,
+    hints,
     run,
     run_tests,
     status,
@@ -82,6 +83,7 @@ def run_command(arguments: Sequence[str]) -> int:
     prepare_streams()
     _hush_libraries()
     session = Session()
+    hints.remember(arguments)
     try:
         code = get_command(app).main(
             list(arguments) or ["run"], prog_name=NAME, obj=session, standalone_mode=False

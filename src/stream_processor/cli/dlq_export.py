@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import chain
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from stream_processor.cli import hints
 from stream_processor.cli.dlq_selector import PipelineOption, selecting
 from stream_processor.cli.options import Verbose
 from stream_processor.cli.output import note, say, sentence
@@ -74,7 +76,7 @@ def export(
             say(line)
         return
     save(output, text)
-    _tell(count, output, loaded.path if pipeline else None, format_)
+    _tell(count, output, format_)
 
 
 class _Count:
@@ -99,11 +101,10 @@ def _fixture(batches: Iterable[pa.RecordBatch], loaded: LoadedPipeline, output: 
     return fixture_text(batches, plan_of(loaded.pipeline, loaded.schema_file), head)
 
 
-def _tell(count: _Count, output: Path, pipeline: Path | None, kind: str) -> None:
+def _tell(count: _Count, output: Path, kind: str) -> None:
     from stream_processor.operations.program import as_typed
 
     cut = f"; the values of {count.cut:,} were cut" if count.cut else ""
     note(sentence(f"wrote {count.records:,} dead letters to {output}{cut}"))
-    judged = ["--pipeline", str(pipeline)] if pipeline and kind == "ndjson" else []
-    verb = "test" if kind == "fixture" else "try"
-    note(sentence(f"  next: {as_typed(verb, str(output), *judged)}"))
+    if kind == "fixture":
+        hints.say_next(as_typed(shlex.join(["test", str(output)])))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from stream_processor.cli import hints
 from stream_processor.cli.dlq_replay_screens import show_rehearsal, show_report
 from stream_processor.cli.dlq_selector import PipelineOption, selecting
 from stream_processor.cli.endings import DONE, FINDINGS
@@ -104,6 +105,8 @@ def _rehearse(loaded: LoadedPipeline, request: ReplayRequest, as_json: bool) -> 
         say_json(made.as_json())
     else:
         show_rehearsal(made)
+        if made.tally.replayed:
+            hints.say_next(hints.again("--yes", without="--dry-run"))
     return FINDINGS if made.tally.failed or made.tally.skipped else DONE
 
 
@@ -124,6 +127,9 @@ def _replay(loaded: LoadedPipeline, request: ReplayRequest, as_json: bool) -> in
         say_json(report.as_json())
     else:
         show_report(report)
+        if report.tally.failed:
+            hints.say_next(hints.dlq("list", loaded=loaded), "what failed again stays open")
+        hints.say_next(hints.about("verify", loaded), "the proof that nothing is lost or double")
     if report.ended == "cancelled":
         return lifecycle.exit_code() or FINDINGS
     return DONE if report.clean else FINDINGS

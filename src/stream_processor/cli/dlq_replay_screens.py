@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stream_processor.cli.output import cell, note, say, say_columns, sentence
+from stream_processor.cli.output import cell, say, say_columns, sentence
 
 if TYPE_CHECKING:
     from stream_processor.operations.dlq.replay_dry_run import Rehearsal
@@ -34,8 +34,6 @@ def show_rehearsal(made: Rehearsal) -> None:
     for name, count in made.headers_left_out.most_common():
         say(f"  header {cell(name)} stays behind ({count:,}); --header takes it along")
     say("nothing was written")
-    if tally.replayed:
-        note("  to do: say the same with --yes")
 
 
 def show_report(report: ReplayReport) -> None:
@@ -52,8 +50,6 @@ def show_report(report: ReplayReport) -> None:
         say(f"{report.repaired:,} of a replay that was killed got their place in the ledger")
     if report.ended in _ENDED:
         say(_ENDED[report.ended])
-    if tally.failed:
-        note("  to do: `dlq show ID` says why; what failed again stays open")
 
 
 def _beside(tally: Tally) -> list[tuple[int, str]]:
