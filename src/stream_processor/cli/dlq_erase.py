@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stream_processor.cli import hints
 from stream_processor.cli.dlq_job import job
 from stream_processor.cli.dlq_selector import PipelineOption
 from stream_processor.cli.endings import DONE, FINDINGS
@@ -109,7 +110,7 @@ def show_plan(plan: ErasePlan) -> None:
             f"{_moment(plan.physical_at(plan.erased_at))} on")  # fmt: skip
     if plan.anywhere:
         say("all of these would be removed, and the ledger would say so; nothing was done")
-        note("  to do: say the same with --yes")
+        hints.say_next(hints.again("--yes"))
 
 
 def show_report(report: EraseReport) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stream_processor.cli import hints
 from stream_processor.cli.dlq_job import job
 from stream_processor.cli.dlq_selector import PipelineOption, moment, selecting
 from stream_processor.cli.endings import DONE, FINDINGS
@@ -91,7 +92,7 @@ def show_plan(plan: PurgePlan) -> None:
         say(f"{plan.unfinished_letters:,} are gone by the ledger and would be removed at last")
     say("nothing was done")
     if plan.letters or plan.unfinished_letters:
-        note("  to do: say the same with --yes")
+        hints.say_next(hints.again("--yes"))
 
 
 def show_report(report: PurgeReport) -> None:
