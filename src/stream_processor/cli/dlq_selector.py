@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
-from stream_processor.config.units import Duration
-
 if TYPE_CHECKING:
     from stream_processor.operations.dlq.selection import Selector
 
@@ -108,6 +106,8 @@ def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 def moment(text: str, now: datetime, option: str) -> datetime:
     """What a person writes for a time, or for how long ago. Raises `typer.BadParameter`."""
+    from stream_processor.config.units import Duration
+
     try:
         return now - timedelta(seconds=float(Duration.parse(text)))
     except ValueError:

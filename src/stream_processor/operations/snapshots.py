@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,13 +43,17 @@ class Tables:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One table at one version, with what it remembers of the pipeline there."""
+    """One table at one version, with what it remembers of the pipeline there.
+
+    `txns` are all `txn` entries, where it was opened by one of the functions below.
+    """
 
     uri: str
     table: DeltaTable
     store: ObjectStore
     version: int
     memory: Memory
+    txns: Mapping[str, int] = field(default_factory=dict)
 
 
 def tables_of(pipeline: Pipeline) -> Tables:
@@ -134,4 +139,4 @@ def _open(pipeline_id: str, uri: str, storage: StorageConfig) -> Snapshot | None
     store = open_store(uri, storage)
     with mapped(uri, "reading the log of"):
         txns = delta_log.transactions(store, version)
-    return Snapshot(uri, table, store, version, delta_ids.read(pipeline_id, txns))
+    return Snapshot(uri, table, store, version, delta_ids.read(pipeline_id, txns), txns)

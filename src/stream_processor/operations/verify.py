@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Protocol
 
+from stream_processor.operations.dlq.replay_places import by_partition
+from stream_processor.operations.dlq.unrecorded import unrecorded_events
 from stream_processor.operations.snapshots import (
     Key,
     Snapshot,
@@ -30,7 +32,7 @@ from stream_processor.operations.snapshots import (
 from stream_processor.operations.verify_offsets import Offsets, without
 from stream_processor.operations.verify_report import Finding, VerifyReport
 from stream_processor.operations.verify_scan import DATA, DEAD_LETTERS, IdentityColumns, scan
-from stream_processor.operations.verify_tally import EXAMPLES_MAX, Tally
+from stream_processor.operations.verify_tally import EXAMPLES_MAX, UNRECORDED, Tally
 from stream_processor.ports import Memory, Partition, Position
 from stream_processor.sinks import delta_log
 
@@ -66,10 +68,7 @@ def verify(tables: Tables, holes: HoleReader | None = None) -> VerifyReport:
     findings = list(_account(data, DATA, tallies, Tally.add_rows))
     if dead:
         findings.extend(_account(dead, DEAD_LETTERS, tallies, Tally.add_dead_letters))
-    if ledger:
-        for found in scan(ledger, DEAD_LETTERS, label="action"):
-            if tally := found.key and tallies.get(found.key):
-                tally.add_ledger(found.offsets, found.label)
+    _excuse(tables.pipeline_id, data, ledger, tallies)
     partitions = []
     _name_the_lost(data, tallies)
     for _, tally in sorted(tallies.items()):
@@ -117,6 +116,20 @@ def _account(
             yield Finding("no_identity", None, None, None, number)
         else:
             yield Finding("unknown_partition", None, key[0], key[1], number)
+
+
+def _excuse(
+    pipeline_id: str, data: Snapshot, ledger: Snapshot | None, tallies: Mapping[Key, Tally]
+) -> None:
+    """Put in what people did with dead letters, also what a replay could not say any more."""
+    if ledger:
+        for found in scan(ledger, DEAD_LETTERS, label="action"):
+            if tally := found.key and tallies.get(found.key):
+                tally.add_ledger(found.offsets, found.label)
+    for batch in unrecorded_events(pipeline_id, data, ledger):
+        for key, _, offsets in by_partition(batch):
+            if tally := tallies.get(key):
+                tally.add_ledger(offsets, UNRECORDED)
 
 
 def _name_the_lost(data: Snapshot, tallies: Mapping[Key, Tally]) -> None:

@@ -45,10 +45,13 @@ class Finding:
 class PartitionReport:
     """How every offset of [start, upto) is accounted for.
 
-    offsets = rows + dead_letters - replayed + ledger + skipped + holes + expired + lost, unless
-    there is a finding that says otherwise. `ledger` counts offsets that only the ledger still
-    knows (purged, erased, or replayed and gone since). `pending` dead letters, beyond `upto`, wait
-    for their data half. `unchecked` holes are those that Kafka no longer holds; None: not asked.
+    offsets = rows + dead_letters - replayed - unrecorded + ledger + skipped + holes + expired +
+    lost, unless there is a finding that says otherwise. `ledger` counts offsets that only the
+    ledger still knows (purged, erased, or replayed and gone since). `unrecorded` of the dead
+    letters are rows by a replay that was killed, or is at work, between the rows and the ledger:
+    the log says so, and the next replay writes it down. `pending` dead letters, beyond `upto`,
+    wait for their data half. `unchecked` holes are those that Kafka no longer holds; None: not
+    asked.
     """
 
     topic: str
@@ -67,6 +70,7 @@ class PartitionReport:
     lost: int
     double: int
     unchecked: int | None = None
+    unrecorded: int = 0
 
     @property
     def offsets(self) -> int:
@@ -102,7 +106,7 @@ class VerifyReport:
             f"{total(lambda p: p.dead_letters):,} dead letters",
         ]
         rarer = {
-            "of them replayed": total(lambda p: p.replayed),
+            "of them replayed": total(lambda p: p.replayed + p.unrecorded),
             "in the ledger only": total(lambda p: p.ledger),
             "skipped": total(lambda p: p.skipped),
             "holes": total(lambda p: p.holes),
@@ -115,6 +119,11 @@ class VerifyReport:
             for kind in _MORE_SENTENCE_KINDS
             if self._found(kind)
         )
+        if unrecorded := total(lambda p: p.unrecorded):
+            ending += (
+                f"; {unrecorded:,} replayed rows are unrecorded: "
+                "run any `dlq replay` to complete the ledger"
+            )
         if pending := total(lambda p: p.pending):
             ending += f"; {pending:,} dead letters wait for their data half"
         return f"{total(lambda p: p.offsets):,} offsets: {', '.join(parts)}{ending}"

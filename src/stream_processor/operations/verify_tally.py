@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,6 +25,9 @@ from stream_processor.ports import Partition, Position
 
 EXAMPLES_MAX = 10
 
+UNRECORDED = "unrecorded"
+"""Beside the actions of the ledger: a row by a replay that has not named it there yet."""
+
 _REPLAYED = ("replayed",)
 _ACCOUNTED = ("replayed", "purged", "erased")
 
@@ -42,7 +46,7 @@ class Tally:
         self._rows = OffsetSet()
         self._dead = OffsetSet()
         self._pending = OffsetSet()
-        self._ledger = {action: OffsetSet() for action in _ACCOUNTED}
+        self._ledger = {action: OffsetSet() for action in (*_ACCOUNTED, UNRECORDED)}
         self._counts: Counter[str] = Counter()
         self._examples: dict[str, list[int]] = {}
 
@@ -94,20 +98,23 @@ class Tally:
 
     def close(self, unchecked: int | None = None) -> tuple[PartitionReport, list[Finding]]:
         """The account. Call once, after everything was added."""
-        covered = replayed = ledger = 0
+        covered = replayed = unrecorded = ledger = 0
         for number in self._page_numbers():
             rows, dead = self._rows.page(number), self._dead.page(number)
             both = rows & dead
             on_record = self._recorded(number, _REPLAYED)
-            self._find("double_both", members(both & ~on_record, number))
+            by_log = self._recorded(number, (UNRECORDED,)) & ~on_record
+            self._find("double_both", members(both & ~(on_record | by_log), number))
             replayed += bits(both & on_record)
+            unrecorded += bits(both & by_log)
             everywhere = self._covered(number)
             covered += bits(everywhere)
             ledger += bits(everywhere & ~(rows | dead))
         rest = self._span - covered - self._counted()
         self._counts["lost"] += max(rest, 0)
         self._counts["surplus"] += max(-rest, 0)
-        return self._report(replayed, ledger, unchecked), list(self._findings())
+        report = replace(self._report(replayed, ledger, unchecked), unrecorded=unrecorded)
+        return report, list(self._findings())
 
     def lost(self) -> int:
         """How many offsets nothing accounts for; less than 0 when counters say too much."""

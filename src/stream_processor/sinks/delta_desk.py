@@ -54,6 +54,12 @@ class LastWrite:
     base: int
 
 
+def last_write(pipeline_id: str, txns: Mapping[str, int]) -> LastWrite | None:
+    """The newest step by `Desk.write` that a table with these `txn` entries holds."""
+    number, base = txns.get(write_id(pipeline_id)), txns.get(_base_id(pipeline_id))
+    return None if number is None or base is None else LastWrite(number, base)
+
+
 class Desk:
     """One job's turn at the desk. Made by `operations.assemble`; used by one thread.
 
@@ -102,7 +108,7 @@ class Desk:
         txns = delta_log.transactions(self.store, table.version())
         before = txns.get(desk_id(self.spec.pipeline_id), 0)
         self._table, self.number = table, before
-        self.last_write = self._last_write(txns)
+        self.last_write = last_write(self.spec.pipeline_id, txns)
         self.step(lambda: self._append(None, {"kind": "desk", "verb": verb}))
         return before
 
@@ -166,11 +172,6 @@ class Desk:
     def txns(self) -> dict[str, int]:
         """What the commit of the next step must carry to be the next."""
         return {desk_id(self.spec.pipeline_id): self.number + 1}
-
-    def _last_write(self, txns: Mapping[str, int]) -> LastWrite | None:
-        number = txns.get(write_id(self.spec.pipeline_id))
-        base = txns.get(_base_id(self.spec.pipeline_id))
-        return None if number is None or base is None else LastWrite(number, base)
 
     def _renew_handle(self) -> None:
         """Now and then a new handle on the very version of the old one: it is the same lock."""

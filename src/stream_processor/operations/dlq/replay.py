@@ -61,9 +61,11 @@ def replay(loaded: LoadedPipeline, request: ReplayRequest, around: Surroundings)
     repair = Repair(mine, bench.ledger, store, lambda: open_letters(tables), find)
     report.repaired = repair.run()
     around.kill_point("replay.repaired")
-    selection = select(open_letters(tables), request, tables, _held(mine, tables))
-    with _target(bench, loaded) as target:
-        _work(bench, selection, target, bounds_of(loaded, request))
+    letters = open_letters(tables)
+    if not (report.repaired and _finds_nothing(letters, request)):
+        selection = select(letters, request, tables, _held(mine, tables))
+        with _target(bench, loaded) as target:
+            _work(bench, selection, target, bounds_of(loaded, request))
     report.seconds = around.clock.monotonic() - started
     _leave_report(bench)
     return report
@@ -71,8 +73,12 @@ def replay(loaded: LoadedPipeline, request: ReplayRequest, around: Surroundings)
 
 def _refuse_nothing(letters: DeadLetters, request: ReplayRequest) -> None:
     """A mistyped selector must not take the desk from a job that is at work."""
-    if next(letters.read(request.selector, ["dlq_id"]), None) is None:
+    if _finds_nothing(letters, request):
         raise nothing_matched(letters, request.selector)
+
+
+def _finds_nothing(letters: DeadLetters, request: ReplayRequest) -> bool:
+    return next(letters.read(request.selector, ["dlq_id"]), None) is None
 
 
 def bounds_of(loaded: LoadedPipeline, request: ReplayRequest) -> Bounds:

@@ -8,37 +8,26 @@ events it was.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import unquote
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from stream_processor.operations.dlq.letters import DeadLetters
 from stream_processor.operations.dlq.replay_actions import Deed, action_rows, no_actions
 from stream_processor.operations.dlq.replay_places import IDENTITY, Fate, Places, places_of
 from stream_processor.operations.dlq.replay_request import Doer
-from stream_processor.operations.dlq.replay_steps import ROWS
 from stream_processor.operations.dlq.selection import Selector
+from stream_processor.operations.dlq.unrecorded import ROWS, added_events, commit_of
 from stream_processor.operations.snapshots import note_of
 from stream_processor.ports import ObjectStore
-from stream_processor.schema import records
-from stream_processor.sinks import delta_log
-from stream_processor.sinks.delta_desk import Desk, write_id
+from stream_processor.sinks.delta_desk import Desk
 from stream_processor.sinks.delta_ledger import Ledger
 from stream_processor.sinks.delta_log import Commit
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ROW_IDENTITY = (
-    records.KAFKA_TOPIC,
-    records.KAFKA_TOPIC_ID,
-    records.KAFKA_PARTITION,
-    records.KAFKA_OFFSET,
-)
 _LETTER = ("dlq_id", *IDENTITY)
 
 FindSent = Callable[[Mapping[str, Any]], Iterator[pa.RecordBatch]]
@@ -66,22 +55,15 @@ class Repair:
         last = self.desk.last_write
         if last is None or last.number <= self.ledger.recorded():
             return 0
-        found = self._commit(last.number, last.base)
+        found = commit_of(self.store, self.desk.spec.pipeline_id, last)
         actions = no_actions() if found is None else self._actions(found)
         self.ledger.record(actions, last.number, {"repaired": last.number})
         return int(actions.num_rows)
 
-    def _commit(self, number: int, base: int) -> Commit | None:
-        wanted = write_id(self.desk.spec.pipeline_id)
-        for commit in delta_log.commits_between(self.store, base):
-            if commit.txns.get(wanted) == number:
-                return commit
-        return None
-
     def _actions(self, commit: Commit) -> pa.Table:
         note = note_of(commit)
         if note["kind"] == ROWS:
-            places, version = places_of(self._rows(commit.version)), commit.version
+            places, version = places_of(added_events(self.store, commit.version)), commit.version
         else:
             places, version = places_of(self.find_sent(note)), None
         deed = Deed("replayed", note["target"], version, note["note"])
@@ -89,15 +71,6 @@ class Repair:
         at = _EPOCH + timedelta(microseconds=note["at"])
         parts = [action_rows(batch, deed, doer, at) for batch in self._letters(places)]
         return pa.concat_tables([no_actions(), *parts])
-
-    def _rows(self, version: int) -> Iterator[pa.RecordBatch]:
-        """The identities in the files that a commit added."""
-        for added in delta_log.added_files(self.store, version):
-            try:
-                data = self.store.get(unquote(added["path"]))
-            except FileNotFoundError:
-                continue
-            yield _identities(pq.ParquetFile(io.BytesIO(data)), added["partitionValues"])
 
     def _letters(self, places: Places) -> Iterator[pa.RecordBatch]:
         """The dead letters of these events; one that was erased meanwhile is not named again."""
@@ -107,16 +80,3 @@ class Repair:
             found = places.take(batch) == Fate.TO_DO
             if found.any():
                 yield batch.filter(pa.array(found))
-
-
-def _identities(file: pq.ParquetFile, values: Mapping[str, str | None]) -> pa.RecordBatch:
-    """The identity columns of a data file; what the table is partitioned by stands in the log."""
-    rows = file.read(columns=[name for name in _ROW_IDENTITY if name not in values])
-    types = [pa.string(), pa.string(), pa.int32(), pa.int64()]
-    columns = [
-        pa.repeat(pa.scalar(values[name], pa.string()), rows.num_rows).cast(kind)
-        if name in values
-        else rows[name].cast(kind).combine_chunks()
-        for name, kind in zip(_ROW_IDENTITY, types, strict=True)
-    ]
-    return pa.RecordBatch.from_arrays(columns, names=list(IDENTITY))

@@ -17,13 +17,11 @@ from stream_processor.operations.dlq.replay_actions import Deed, action_rows
 from stream_processor.operations.dlq.replay_judge import Judged, judge
 from stream_processor.operations.dlq.replay_report import ReplayReport
 from stream_processor.operations.dlq.replay_request import ReplayRequest, Surroundings
+from stream_processor.operations.dlq.unrecorded import ROWS
 from stream_processor.processor.plan import Plan, Stamp
 from stream_processor.sinks.delta import fitted
 from stream_processor.sinks.delta_desk import Desk
 from stream_processor.sinks.delta_ledger import Ledger
-
-ROWS = "replay"
-"""The kind of the commits in the data table that a replay into it makes."""
 
 THERE = "was in the data table already"
 
