@@ -21,14 +21,16 @@ def as_typed(*words: str) -> str:
 def _program() -> str:
     called = Path(sys.argv[0])
     if called.name == "main.py":
-        return f"{_from_here(Path(sys.executable), 'python')} -m stream_processor.main"
+        python = from_here(Path(sys.executable))
+        return f"{'python' if Path(python).is_absolute() else python} -m stream_processor.main"
     if called.name == NAME and shutil.which(NAME) != str(called.absolute()):
-        return _from_here(called.absolute(), NAME)
+        return from_here(called)
     return NAME
 
 
-def _from_here(path: Path, otherwise: str) -> str:
+def from_here(path: Path) -> str:
+    """A path as a person would name it who is here: relative where it is below this folder."""
     try:
-        return str(path.relative_to(Path.cwd()))
+        return str(path.absolute().relative_to(Path.cwd()))
     except ValueError:
-        return otherwise
+        return str(path)

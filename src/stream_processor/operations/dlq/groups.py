@@ -109,9 +109,13 @@ def groups_of(
     """
     rows = _summed(letters, replace(selector, status=None), now - RECENT)
     wanted = rows if selector.status is None else rows.filter(_is(rows, selector.status))
-    newest = rows.group_by(_GROUP).aggregate([("last_seen", "max")])
+    newest = rows.group_by(_GROUP).aggregate([("last_seen", "max"), ("rows", "sum")])
     matching = newest.join(wanted.select(_GROUP), _GROUP, join_type="left semi").sort_by(
-        [("last_seen_max", "descending"), ("fingerprint", "ascending")]
+        [
+            ("last_seen_max", "descending"),
+            ("rows_sum", "descending"),  # of one batch, what matters most
+            ("fingerprint", "ascending"),
+        ]
     )
     chosen = matching.slice(0, limit).select(_GROUP)
     members: dict[tuple[str, int], list[Row]] = defaultdict(list)
