@@ -149,6 +149,10 @@ class Letters:
         ]
         ledger(self.loaded().pipeline).append(pa.Table.from_pylist(rows, schema=records.ACTION))
 
+    def wait(self, hours: int) -> None:
+        """Stamp the next batch so many hours later."""
+        self._batches += hours
+
     def rows(self) -> list[dict[str, Any]]:
         """The data table, in the order of offsets."""
         table = pa.table(DeltaTable(self.tables.data).to_pyarrow_table())

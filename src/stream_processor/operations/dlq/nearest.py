@@ -53,8 +53,13 @@ def nothing_matched(letters: DeadLetters, selector: Selector) -> StreamProcessor
 def _hints(parts: list[_Part]) -> list[str]:
     """What is nowhere in the table; where everything is, which single part has to go."""
     absent = [part.absence for part in parts if not part.found]
-    freeing = [part.freed for part in parts if part.without]
-    return absent or freeing or ["each of these is true of some dead letter, but not all of one"]
+    freeing = [part for part in parts if part.without]
+    settled = [part for part in freeing if part.name == "status"]  # the usual reason, if it is one
+    return (
+        absent
+        or [part.freed for part in settled or freeing]
+        or ["each of these is true of some dead letter, but not all of one"]
+    )
 
 
 @dataclass(slots=True)

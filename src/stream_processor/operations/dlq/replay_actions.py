@@ -21,7 +21,7 @@ class Deed:
     action: str
     target: str | None
     target_version: int | None
-    note: str
+    note: str | None
 
 
 def action_rows(
