@@ -20,6 +20,7 @@ The question to ask at each branch: retry, stop, or dead-letter?
     |   |-- TableReplaced         `run --reset`
     |   |-- TopicRecreated        `run --accept-recreated TOPIC`
     |   `-- PartitionUnreadable   a bounded run cannot get to its end: a larger limit in the file
+    |-- CommitHung                stop, exit 1: a commit never ends; a restart asks the tables
     `-- InternalError             our own mistake: never a dead letter, never an offset moved
         `-- ConservationViolated  the law of conservation does not hold for a batch
 
@@ -114,6 +115,10 @@ class TopicRecreated(DecisionNeeded):
 
 class PartitionUnreadable(DecisionNeeded):
     """A bounded run has done all but what cannot be fetched or unpacked."""
+
+
+class CommitHung(StreamProcessorError):
+    """A commit neither lands nor fails: the disk does not answer. Only a restart helps."""
 
 
 class InternalError(StreamProcessorError):

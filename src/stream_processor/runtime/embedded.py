@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -39,6 +39,7 @@ from stream_processor.runtime.offsets import account
 from stream_processor.runtime.ownership import Terms, take_over
 from stream_processor.runtime.retry import Retry, Stop
 from stream_processor.runtime.standing import Standings
+from stream_processor.runtime.writer import Writer
 
 _SERVE_SECONDS = 0.05
 _REVOKE_WAIT_SECONDS_MAX = 45.0  # below the group's session and poll limits
@@ -101,9 +102,7 @@ class Engine:
     retry: Retry
     stop: Stop
     goal: Goal
-    _writer: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="settle")
-    )
+    writer: Writer = field(default_factory=Writer)
     _in_flight: tuple[Future[Offsets], Prepared] | None = None
     _standings: Standings = field(default_factory=Standings)
     _stuck: str = ""
@@ -130,7 +129,7 @@ class Engine:
 
     def wait_in_flight(self) -> None:
         """Wait, for a bounded time, for the commit in flight: the source's hook on revoke."""
-        if self._in_flight is not None:
+        if self._in_flight is not None and not self.writer.hung:
             wait([self._in_flight[0]], timeout=_REVOKE_WAIT_SECONDS_MAX)
 
     def _take_over(self) -> None:
@@ -166,11 +165,11 @@ class Engine:
             with self._timed("process"):
                 prepared = prepare(batch, self.parts.plan, Stamp.at(self.clock.now()))
             self._await_in_flight()
-            settled = self._writer.submit(
+            settled = self.writer.submit(
                 settle, prepared, self.parts.dead_letters, self.parts.sink, self.parts.source
             )
             self._in_flight = (settled, prepared)
-        if self.goal.may_be_met(batch):
+        if not batch.moves or self.goal.may_be_met(batch):
             self._await_in_flight()
 
     def _between(self) -> None:
@@ -187,8 +186,7 @@ class Engine:
         if self._in_flight is None:
             return
         future, _ = self._in_flight
-        while not wait([future], timeout=_SERVE_SECONDS).done:
-            self.parts.source.keep_alive()
+        self.writer.await_end(future, self.parts.source.keep_alive)
         self._landed()
         future.result()
 
@@ -246,7 +244,7 @@ class Engine:
     def _forget(self) -> None:
         """Drop what is in memory. A commit in flight cannot be called back, so wait for its end."""
         if self._in_flight is not None:
-            wait([self._in_flight[0]])
+            self.writer.await_end(self._in_flight[0])
             self._landed()
         self._standings.claimed({})
         with suppress(OwnershipChanged, Unavailable):  # the next take-over meets it again
@@ -277,7 +275,7 @@ class Engine:
         self.observer.timed(stage, self.clock.monotonic() - started)
 
     def _close(self) -> None:
-        self._writer.shutdown(wait=True)
+        self.writer.close()
         self.parts.source.close()
         self.parts.dead_letters.close()
         self.parts.sink.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -11,16 +13,17 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pytest
 
-from stream_processor.errors import PartitionUnreadable, StoreUnavailable
+from stream_processor.errors import CommitHung, PartitionUnreadable, StoreUnavailable
 from stream_processor.ports import Batch, Decisions, Offsets, Partition, nothing
 from stream_processor.runtime.clock import SystemClock
 from stream_processor.runtime.embedded import Engine, Parts
 from stream_processor.runtime.goal import SPARE_SECONDS, Goal
 from stream_processor.runtime.ownership import Terms
 from stream_processor.runtime.retry import Backoff, Retry
+from stream_processor.runtime.writer import Writer
 from stream_processor.sinks.memory import MemoryDeadLetters, MemorySink, MemoryTable
 from stream_processor.sources.limits import BatchLimits
-from stream_processor.sources.memory import Event, MemoryLog, MemorySource, Step
+from stream_processor.sources.memory import END, REBALANCE, Event, MemoryLog, MemorySource, Step
 from tests import builders
 from tests.contracts.sink_adapters import P0
 from tests.source_worlds import Notes
@@ -74,7 +77,13 @@ class FailsOnce(MemorySink):
 class World:
     """An engine and all that it drives."""
 
-    def __init__(self, source: MemorySource, goal: Goal, sink: MemorySink | None = None) -> None:
+    def __init__(
+        self,
+        source: MemorySource,
+        goal: Goal,
+        sink: MemorySink | None = None,
+        hung_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
         self.heard = Heard()
         self.stop = threading.Event()
         self.table = MemoryTable()
@@ -95,6 +104,7 @@ class World:
             Retry(Backoff(first_seconds=0.01, floor_seconds=0.001), clock, dice, self.stop),
             self.stop,
             goal,
+            writer=Writer(hung_seconds),
         )
 
 
@@ -120,6 +130,46 @@ def test_a_landed_commit_is_told_while_the_next_batch_is_still_being_filled() ->
     source.enough = lambda: bool(world.heard.durable)
     world.engine.run()
     assert [row["_kafka_offset"] for row in world.table.rows()] == [0, 1, 2, 3]
+
+
+class Hangs(MemorySink):
+    """The disk below the table does not answer."""
+
+    def write(self, rows: pa.RecordBatch, upto: Offsets) -> None:
+        threading.Event().wait()
+
+
+def test_a_commit_that_hangs_ends_the_run() -> None:
+    """It cannot be called back, and beside it nothing may be written: only a restart is safe."""
+    source = MemorySource(MemoryLog.of(events(P0)))
+    world = World(source, Goal(), Hangs(MemoryTable()), hung_seconds=0.2)
+    with pytest.raises(CommitHung, match="has not ended within") as caught:
+        world.engine.run()
+    assert caught.value.exit_code == 1
+    assert source.closed
+
+
+def test_a_commit_that_hangs_does_not_keep_a_rebalance_waiting_for_ever() -> None:
+    """The batch must be forgotten before anything else happens, and it never can be."""
+    source = MemorySource(MemoryLog.of([*events(P0), END, REBALANCE]))
+    world = World(source, Goal(), Hangs(MemoryTable()), hung_seconds=0.2)
+    with pytest.raises(CommitHung):
+        world.engine.run()
+
+
+def test_a_process_with_a_commit_that_hangs_can_end() -> None:
+    """A thread that waits for its own end would keep the container up, not ready, for ever."""
+    code = (
+        "from tests.unit.runtime.test_embedded import *\n"
+        "source = MemorySource(MemoryLog.of(events(P0)))\n"
+        "world = World(source, Goal(), Hangs(MemoryTable()), hung_seconds=0.2)\n"
+        "world.engine.run()\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], timeout=PATIENCE_SECONDS, capture_output=True, check=False
+    )
+    assert ended.returncode == 1
+    assert b"CommitHung" in ended.stderr
 
 
 class Unreadable(MemorySource):
