@@ -31,6 +31,7 @@ TOPIC_TARGET = "topic:"
 _GONE = ("purged", "erased")
 _READ = (*COLUMNS, "dlq_id", "stage", "code", "field_path", "value_truncated")
 _ROW_BYTES = 256  # what a dead letter costs besides its key and value
+_PAYLOADS_AT_ONCE = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class _Count:
 
     matched: int = 0
     left: int = 0
+    unsaid: int = 0  # without a row `replayed` in the ledger
 
 
 class Selection:
@@ -91,12 +93,13 @@ class Selection:
         At most `limit` letters are to do in all. Raises `Unavailable`.
         """
         budget = self.planned
-        for batch in _bounded(self._eligible(_READ), bounds):
+        if not budget and not (self.there and self._count.unsaid):
+            return
+        for batch in _bounded(self._concerned(), bounds):
             fates = self.places.take(batch)
             rows = np.flatnonzero(fates == Fate.TO_DO)[:budget]
             budget -= len(rows)
-            unsaid = pc.not_equal(batch["status"], "replayed").to_numpy(zero_copy_only=False)
-            there = np.flatnonzero((fates == Fate.THERE) & unsaid)
+            there = np.flatnonzero(fates == Fate.THERE)
             if len(rows) or len(there):
                 yield batch.take(pa.array(rows)), batch.take(pa.array(there))
             if not budget and not self.places.count(Fate.THERE):
@@ -115,13 +118,21 @@ class Selection:
             eligible = self._filtered(batch)
             self._count.matched += batch.num_rows
             self._count.left += batch.num_rows - eligible.num_rows
+            self._count.unsaid += int(_unsaid(eligible).sum())
             yield eligible
         if not self._count.matched:
             raise nothing_matched(self._letters, self._request.selector)
 
-    def _eligible(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        for batch in self._letters.read(self._request.selector, columns):
-            yield self._filtered(batch)
+    def _concerned(self) -> Iterator[pa.RecordBatch]:
+        """The letters with their payloads, without those that nothing is to be done with."""
+        for batch in self._letters.read(self._request.selector, _READ, _PAYLOADS_AT_ONCE):
+            eligible = self._filtered(batch)
+            fates = self.places.fates(eligible)
+            concerned = (fates == Fate.TO_DO) | ((fates == Fate.THERE) & _unsaid(eligible))
+            if concerned.all():
+                yield eligible
+            elif concerned.any():
+                yield eligible.filter(pa.array(concerned))
 
     def _filtered(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Without those that must not come back, and those that would be sent a second time."""
@@ -152,6 +163,10 @@ def _sent_to_topics(tables: Tables) -> pa.Array:
     with mapped(ledger.uri, "reading"):
         rows = ledger.table.to_pyarrow_dataset().to_table(columns=["dlq_id"], filter=wanted)
     return pc.unique(rows["dlq_id"])
+
+
+def _unsaid(batch: pa.RecordBatch) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    return np.asarray(pc.not_equal(batch["status"], "replayed"), dtype=np.bool_)
 
 
 def _bounded(batches: Iterator[pa.RecordBatch], bounds: Bounds) -> Iterator[pa.RecordBatch]:
