@@ -126,13 +126,13 @@ def show_proof(proof: Proof) -> None:
     if not proof.known:
         note("  no copy was left to learn its bytes from: it was searched for by its place alone")
     if proof.shared:
-        note(f"  {proof.shared:,} of its parts stand in other events too and were left out")
+        note(f"  parts that stand in other events too prove nothing, left out: {proof.shared:,}")
     if proof.gone:
         say(f"{searched}: nothing of the event is left")
         return
     say(f"{searched}: something is left in {len(proof.left):,} of them")
     for each in proof.left[:_SHOWN_MAX]:
-        what = "the event" if each.event else "its value" if each.value else f"{each.parts} parts"
+        what = "the event" if each.event else "its value" if each.value else "parts of it"
         say(f"FOUND  {cell(each.where)}: {'statistics with ' if each.in_log else ''}{what}")
     if proof.only_statistics:
         note("  these are smallest and largest values in old entries of the log, which go when the")

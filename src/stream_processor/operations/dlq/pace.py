@@ -19,15 +19,16 @@ _COMMITS_READ_MAX = 20
 def let_the_stream_commit(store: ObjectStore, version: int, around: Surroundings) -> None:
     """Wait until the stream has committed a batch after this version of the data table.
 
-    Not at all where none has run within the last minute, and never longer than 15 seconds, or than
-    until the job is asked to end. Raises `Unavailable`.
+    Not at all where none was committed within the last minute, and never longer than twice the time
+    between its last two batches, or 15 seconds, or until the job is asked to end. Raises
+    `Unavailable`.
     """
     recent = islice(delta_log.commits_backwards(store, version), _COMMITS_READ_MAX)
-    newest = next((commit for commit in recent if _is_batch(commit)), None)
-    age_seconds = around.clock.now() - _at(newest) if newest else _ALIVE_SECONDS
-    if age_seconds >= _ALIVE_SECONDS:
+    batches = list(islice((_at(commit) for commit in recent if _is_batch(commit)), 2))
+    if len(batches) < 2 or around.clock.now() - batches[0] >= _ALIVE_SECONDS:
         return
-    ends = around.clock.monotonic() + _WAIT_SECONDS_MAX
+    rhythm_seconds = batches[0] - batches[1]
+    ends = around.clock.monotonic() + min(_WAIT_SECONDS_MAX, 2 * rhythm_seconds)
     while around.clock.monotonic() < ends and not around.stop.wait(_LOOK_EVERY_SECONDS):
         if any(_is_batch(commit) for commit in delta_log.commits_between(store, version)):
             return

@@ -113,7 +113,8 @@ def plan_on(letters: DeadLetters, memory: Memory, request: PurgeRequest, archive
 
 def eligible(batch: pa.RecordBatch, memory: Memory, statuses: tuple[str, ...]) -> Mask:
     """Which rows may go: what is the case with them is one of `statuses`, and they are done."""
-    fit = np.asarray(pc.is_in(batch["status"], value_set=pa.array(statuses)), dtype=np.bool_)
+    wanted = pa.array(statuses, pa.string())
+    fit = np.asarray(pc.is_in(batch["status"], value_set=wanted), dtype=np.bool_)
     return fit & below(batch, memory)
 
 
