@@ -143,7 +143,7 @@ class DemoReport:
             ("run", "the same pipeline with a steady stream, until Ctrl-C"),
         ]
         for verb, why in hints:
-            yield f"  {as_typed(f'{verb:<9}')}{why}"
+            yield f"  {as_typed(f'{verb:<8}')}   {why}"
         if Path("Makefile").exists():
             yield "  make demo   as many events again"
             yield "  make test   all of it proven, on a real Kafka and a real MinIO"
