@@ -6,20 +6,21 @@ The simple forms are converted by Arrow all at once, every other token by `schem
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stream_processor.processor.forms import Form, forms
-from stream_processor.processor.reader import ABSENT, Token
+from stream_processor.processor.forms import forms
+from stream_processor.processor.reader import Token
 from stream_processor.schema.convert import converter
 from stream_processor.schema.event import EventField
 from stream_processor.schema.pattern import matches
 from stream_processor.schema.values import Failure, Value
 
 Rows = np.ndarray[tuple[int], np.dtype[np.bool_]]
+Indexes = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 _STORED_AS = {"timestamp": pa.int64(), "date": pa.int32()}
 
@@ -35,7 +36,47 @@ class Column(NamedTuple):
     failures: Mapping[int, Failure]
 
 
-def token_array(tokens: Sequence[Token]) -> pa.StringArray:
+class Started(NamedTuple):
+    """The values of all tokens that have a simple form, and which ones have.
+
+    Of the others the values are null.
+    """
+
+    array: pa.Array
+    simple: Rows
+
+
+class TokenColumn(Protocol):
+    """The texts that stand at one path, one per event, as a decoder found them."""
+
+    def token(self, row: int) -> Token:
+        """The text of one event; empty where it is absent."""
+        ...
+
+    def started(self, field: EventField, coerce: str) -> Started:
+        """The values of the simple ones."""
+        ...
+
+
+class TokenList:
+    """Tokens that Python holds one by one."""
+
+    def __init__(self, tokens: Sequence[Token]) -> None:
+        self._tokens = tokens
+        self._texts: pa.StringArray | None = None
+
+    def token(self, row: int) -> Token:
+        """The text of one event."""
+        return self._tokens[row]
+
+    def started(self, field: EventField, coerce: str) -> Started:
+        """By patterns over all of them at once."""
+        if self._texts is None:  # two fields may have the same path
+            self._texts = _token_array(self._tokens)
+        return by_forms(field, coerce, self._texts)
+
+
+def _token_array(tokens: Sequence[Token]) -> pa.StringArray:
     """The tokens as one Arrow column; an absent one is the empty text."""
     data = b"\0".join(tokens) + b"\0"  # no JSON text holds a zero byte
     ends = np.flatnonzero(np.frombuffer(data, np.uint8) == 0)[: len(tokens)]
@@ -46,15 +87,13 @@ def token_array(tokens: Sequence[Token]) -> pa.StringArray:
     )
 
 
-def column(
-    field: EventField, coerce: str, tokens: Sequence[Token], texts: pa.StringArray
-) -> Column:
-    """Convert and check one field of all events. `texts` is `token_array(tokens)`.
+def column(field: EventField, coerce: str, tokens: TokenColumn) -> Column:
+    """Convert and check one field of all events.
 
     Every failure found here is one that `exact.Judge` finds too; it then gives the reasons.
     """
-    array, simple = _simple(field, forms(field, coerce), texts)
-    failed = np.zeros(len(tokens), dtype=np.bool_)
+    array, simple = tokens.started(field, coerce)
+    failed = np.zeros(len(array), dtype=np.bool_)
     failures: dict[int, Failure] = {}
     others = np.flatnonzero(~simple)
     if len(others):
@@ -66,42 +105,42 @@ def column(
     return Column(array, failed, failures)
 
 
-def _simple(
-    field: EventField, known: tuple[Form, ...], texts: pa.StringArray
-) -> tuple[pa.Array, Rows]:
-    """The values of all tokens that have a known form (null elsewhere), and which ones have."""
+def by_forms(field: EventField, coerce: str, texts: pa.StringArray) -> Started:
+    """The simple ones by the patterns of `forms`; an absent token is the empty text."""
     array: pa.Array | None = None
     simple = np.zeros(len(texts), dtype=np.bool_)
-    for form in known:
+    for form in forms(field, coerce):
         mask = pc.match_substring_regex(texts, rf"\A(?:{form.pattern})\z")
         if mask.true_count == len(texts):
-            return form.cast(texts), np.ones(len(texts), dtype=np.bool_)
+            return Started(form.cast(texts), np.ones(len(texts), dtype=np.bool_))
         if not mask.true_count:
             continue
         found = form.cast(pc.if_else(mask, texts, pa.scalar(None, pa.string())))
         array = found if array is None else pc.coalesce(array, found)
         simple |= mask.to_numpy(zero_copy_only=False)
-    return pa.nulls(len(texts), field.type.arrow) if array is None else array, simple
+    if array is None:
+        array = pa.nulls(len(texts), field.type.arrow)
+    return Started(array, simple)
 
 
 class _Open(NamedTuple):
     """A column with the rows that no form took; `failed` and `failures` are filled in."""
 
     array: pa.Array
-    rows: np.ndarray[tuple[int], np.dtype[np.int64]]
+    rows: Indexes
     failed: Rows
     failures: dict[int, Failure]
 
 
 def _with_others(
-    field: EventField, coerce: str, tokens: Sequence[Token], still_open: _Open
+    field: EventField, coerce: str, tokens: TokenColumn, still_open: _Open
 ) -> pa.Array:
     convert = converter(field, coerce)
     rows: list[int] = []
     values: list[Value] = []
     for row in still_open.rows.tolist():
-        token = tokens[row]
-        outcome = field.default if token is ABSENT else convert(bytes(token))
+        token = bytes(tokens.token(row))
+        outcome = convert(token) if token else field.default
         if isinstance(outcome, Failure):
             still_open.failed[row] = True
             still_open.failures[row] = outcome
@@ -112,7 +151,7 @@ def _with_others(
             values.append(outcome)
     if not rows:
         return still_open.array
-    mask = np.zeros(len(tokens), dtype=np.bool_)
+    mask = np.zeros(len(still_open.failed), dtype=np.bool_)
     mask[rows] = True
     return pc.replace_with_mask(still_open.array, pa.array(mask), arrow_values(field, values))
 

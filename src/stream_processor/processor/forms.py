@@ -37,7 +37,9 @@ _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
 _ZONE = r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 _EPOCH_DIGITS = {"epoch_s": 10, "epoch_ms": 13, "epoch_us": 16}  # to the year 2286 and back
 _WORDS = r'"[!#-\[\]-~]+(?: [!#-\[\]-~]+)*"'  # ASCII, and no space that trim or collapse would take
-_ASCII_CASE = {"lower": pc.ascii_lower, "upper": pc.ascii_upper}
+
+ASCII_CASE = {"lower": pc.ascii_lower, "upper": pc.ascii_upper}
+"""The rules of `normalise` that change the case, for a column that is ASCII."""
 
 
 @lru_cache(maxsize=4096)
@@ -69,7 +71,7 @@ _OTHERS: dict[str, tuple[Form, ...]] = {
 
 
 def _string_form(rules: tuple[str, ...]) -> Form:
-    cases = [_ASCII_CASE[rule] for rule in rules if rule in _ASCII_CASE]
+    cases = [ASCII_CASE[rule] for rule in rules if rule in ASCII_CASE]
     if not cases:
         return Form(_WORDS if rules else r'"[^\\]*"', _unquoted)
     # Only the last change of case shows, and the form leaves the other rules nothing to do.

@@ -19,7 +19,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class PlanOptions:
     """The rules of the pipeline file that the kernel knows; the names are those of the file.
 
-    `app_version` and `engine` are written into dead letters.
+    `app_version` and `engine` are written into dead letters. `decoder` says who takes JSON apart,
+    which never changes what comes out.
     """
 
     pipeline_id: str
@@ -33,6 +34,7 @@ class PlanOptions:
     preview_mask: tuple[str, ...] = ()
     app_version: str = ""
     engine: str = "embedded"
+    decoder: str = "auto"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

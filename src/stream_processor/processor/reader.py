@@ -64,7 +64,7 @@ class Reader:
         self._whole = tuple(str(path[0]) for path in self._paths if len(path) == 1)
         roots = dict.fromkeys(str(path[0]) for path in self._paths)
         self._part = tuple(key for key in roots if key not in self._whole)
-        self._tree = _tree(self._paths)
+        self._tree = tree_of(self._paths)
         self._read = {
             "rescue": self._keep_unread,
             "reject": self._refuse_unread,
@@ -77,7 +77,7 @@ class Reader:
         found: dict[Path, list[Token]] = {}
         for key, tokens in roots.tokens.items():
             found[(key,)] = tokens
-            _descend((key,), tokens, self._tree[key], found)
+            descend((key,), tokens, self._tree[key], found)
         ordered = {path: found[path] for path in self._paths}
         return Reading(ordered, roots.rescued, roots.refused, roots.unknown)
 
@@ -157,7 +157,8 @@ def _object_decoder(keys: tuple[str, ...]) -> Callable[[Token], Any]:
     return msgspec.json.Decoder(struct).decode
 
 
-def _tree(paths: Sequence[Path]) -> Tree:
+def tree_of(paths: Sequence[Path]) -> Tree:
+    """The paths merged by their steps."""
     tree: Tree = {}
     for path in paths:
         branch = tree
@@ -166,8 +167,11 @@ def _tree(paths: Sequence[Path]) -> Tree:
     return tree
 
 
-def _descend(path: Path, tokens: list[Token], tree: Tree, found: dict[Path, list[Token]]) -> None:
-    """Look up everything below `path`, each object and array once however many paths cross it."""
+def descend(path: Path, tokens: list[Token], tree: Tree, found: dict[Path, list[Token]]) -> None:
+    """Look up everything below `path`, each object and array once however many paths cross it.
+
+    `tokens` are what stands there; what is found goes into `found`.
+    """
     keys = tuple(step for step in tree if isinstance(step, str))
     below: dict[str | int, list[Token]] = {}
     if keys:
@@ -182,12 +186,12 @@ def _descend(path: Path, tokens: list[Token], tree: Tree, found: dict[Path, list
             below[index] = [items[index] if index < len(items) else ABSENT for items in arrays]
     for step, column in below.items():
         found[(*path, step)] = column
-        _descend((*path, step), column, tree[step], found)
+        descend((*path, step), column, tree[step], found)
 
 
 def _opened(decode: Callable[[Token], Any], token: Token, nothing: Any) -> Any:
     """The members or items of a valid token; nothing when it is absent or of another kind."""
-    if token is ABSENT:
+    if not len(token):
         return nothing
     try:
         return decode(token)

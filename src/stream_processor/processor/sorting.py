@@ -7,16 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from stream_processor.processor.columns import Column, Rows, column, token_array
+from stream_processor.processor import by_reader
+from stream_processor.processor.columns import Column, Indexes, Rows
 from stream_processor.processor.exact import Failing, Judge, judge_of
+from stream_processor.processor.native.decoder import native_decoder_of
 from stream_processor.processor.plan import Plan
-from stream_processor.processor.reader import Reading, reader_of
 from stream_processor.processor.rejection import NEVER_FETCHED, Rejection
-from stream_processor.processor.screen import screen
-from stream_processor.processor.syntax import fault, too_deep
-
-Indexes = np.ndarray[tuple[int], np.dtype[np.int64]]
+from stream_processor.processor.taken import Taken, merged
 
 
 class Kept(NamedTuple):
@@ -35,28 +34,12 @@ class Sorted(NamedTuple):
     skipped: list[int]
 
 
-class _Texts(NamedTuple):
-    """The values of a slice as Arrow has them and as Python does."""
-
-    column: pa.BinaryArray
-    each: Sequence[bytes]
-
-
-class _Read(NamedTuple):
-    """What could be taken apart: the events' indexes and values, and what the reader found."""
-
-    rows: Indexes
-    values: list[bytes]
-    reading: Reading
-
-
 def sort(values: pa.BinaryArray, unseen: Rows, plan: Plan) -> Sorted:
     """Judge all values of a slice; those of `unseen` were never fetched. Called by the kernel only.
 
     The cheap way for all events; the exact one for those that fail or are suspect, which alone
     gives the reasons.
     """
-    judge = judge_of(plan)
     dead: dict[int, Rejection] = dict.fromkeys(np.flatnonzero(unseen).tolist(), NEVER_FETCHED)
     skipped: list[int] = []
     open_rows = ~unseen
@@ -64,74 +47,46 @@ def sort(values: pa.BinaryArray, unseen: Rows, plan: Plan) -> Sorted:
         tombstones = values.is_null().to_numpy(zero_copy_only=False) & open_rows
         skipped = np.flatnonzero(tombstones).tolist()
         open_rows &= ~tombstones
-    texts: list[bytes] = values.to_pylist()
-    _reject_texts(_Texts(values, texts), plan, open_rows, dead)
-    read = _read(texts, open_rows, judge, dead, plan)
-    kept = _keep(read, judge, dead, plan)
+    taken = _take(values, open_rows, plan, dead)
+    kept = _keep(values, taken, dead, plan)
     return Sorted(kept, dict(sorted(dead.items())), skipped)
 
 
-def _reject_texts(values: _Texts, plan: Plan, open_rows: Rows, dead: dict[int, Rejection]) -> None:
-    """Take out what must not meet a decoder, or is no text to decode at all."""
-    screening = screen(values.column, plan.options)
-    suspect = screening.suspect.tolist()
-    for row in np.flatnonzero((screening.suspect | screening.bracketed) & open_rows).tolist():
-        judged = fault if suspect[row] else too_deep
-        rejection = judged(values.each[row], plan.options)
-        if rejection is not None:
-            dead[row] = rejection
-            open_rows[row] = False
+def _take(values: pa.BinaryArray, open_rows: Rows, plan: Plan, dead: dict[int, Rejection]) -> Taken:
+    """By the decoder that is there; what it leaves over by the reader, which knows every rule."""
+    native = native_decoder_of(plan)
+    if native is None or values.buffers()[2] is None:  # not one byte is there
+        return by_reader.take(values, open_rows, plan, dead)
+    taken = native.take(values, open_rows)
+    left_over = open_rows.copy()
+    left_over[taken.rows] = False
+    if not left_over.any():
+        return taken
+    return merged(taken, by_reader.take(values, left_over, plan, dead))
 
 
-def _read(
-    texts: list[bytes], open_rows: Rows, judge: Judge, dead: dict[int, Rejection], plan: Plan
-) -> _Read:
-    rows = np.flatnonzero(open_rows)
-    if len(rows) != len(texts):
-        texts = [texts[row] for row in rows.tolist()]
-    reading = reader_of(plan).read(texts)
-    for index in reading.refused:
-        dead[int(rows[index])] = judge.unreadable(texts[index])
-    if reading.refused:
-        read = np.ones(len(texts), dtype=np.bool_)
-        read[reading.refused] = False
-        rows = rows[read]
-        texts = [texts[index] for index in np.flatnonzero(read).tolist()]
-    return _Read(rows, texts, reading)
-
-
-def _keep(read: _Read, judge: Judge, dead: dict[int, Rejection], plan: Plan) -> Kept:
-    columns = _columns(read, plan)
-    unknown = read.reading.unknown
-    tokens = [read.reading.tokens[field.path] for field in plan.schema.fields]
-    hard: dict[int, list[int]] = {index: [] for index in unknown}
-    hard |= _failing(columns, plan, "dead_letter")
+def _keep(values: pa.BinaryArray, taken: Taken, dead: dict[int, Rejection], plan: Plan) -> Kept:
+    judge = judge_of(plan)
+    hard: dict[int, list[int]] = {index: [] for index in taken.unknown}
+    hard |= _failing(taken.columns, plan, "dead_letter")
     for index, places in hard.items():
         failing = [
-            Failing(place, tokens[place][index], columns[place].failures.get(index))
+            Failing(place, taken.token(place, index), taken.columns[place].failures.get(index))
             for place in places
         ]
-        dead[int(read.rows[index])] = judge.reasons(failing, unknown.get(index, []))
-    rescued = _rescued(read, _failing(columns, plan, "rescue"), judge, plan)
-    arrays = [column.array for column in columns]
+        dead[int(taken.rows[index])] = judge.reasons(failing, taken.unknown.get(index, []))
+    rescued = _rescued(values, taken, judge, plan)
+    arrays = [column.array for column in taken.columns]
     if not hard:
-        return Kept(read.rows, arrays, rescued)
-    alive = np.ones(len(read.rows), dtype=np.bool_)
+        return Kept(taken.rows, arrays, rescued)
+    alive = np.ones(len(taken.rows), dtype=np.bool_)
     alive[list(hard)] = False
     mask = pa.array(alive)
     return Kept(
-        read.rows[alive],
+        taken.rows[alive],
         [array.filter(mask) for array in arrays],
         None if rescued is None else rescued.filter(mask),
     )
-
-
-def _columns(read: _Read, plan: Plan) -> list[Column]:
-    texts = {path: token_array(tokens) for path, tokens in read.reading.tokens.items()}
-    return [
-        column(field, plan.options.coerce, read.reading.tokens[field.path], texts[field.path])
-        for field in plan.schema.fields
-    ]
 
 
 def _failing(columns: Sequence[Column], plan: Plan, on_error: str) -> dict[int, list[int]]:
@@ -144,14 +99,23 @@ def _failing(columns: Sequence[Column], plan: Plan, on_error: str) -> dict[int, 
     return found
 
 
-def _rescued(read: _Read, soft: dict[int, list[int]], judge: Judge, plan: Plan) -> pa.Array | None:
+def _rescued(values: pa.BinaryArray, taken: Taken, judge: Judge, plan: Plan) -> pa.Array | None:
     """`_rescued` of every event; one with a failed field also keeps that field's key."""
     if not plan.rescues:
         return None
-    kept: Sequence[bytes | None] = read.reading.rescued or [None] * len(read.rows)
-    if soft:
-        kept = list(kept)
-        for index, places in soft.items():
-            roots = {str(plan.schema.fields[place].path[0]) for place in places}
-            kept[index] = judge.rescued(read.values[index], roots) or None
-    return pa.array(kept, pa.binary()).cast(pa.string())
+    kept = taken.rescued
+    if kept is None:
+        kept = pa.nulls(len(taken.rows), pa.string())
+    soft = _failing(taken.columns, plan, "rescue")
+    if not soft:
+        return kept
+    texts = []
+    for index in sorted(soft):
+        roots = {str(plan.schema.fields[place].path[0]) for place in soft[index]}
+        value: bytes = values[int(taken.rows[index])].as_py()
+        texts.append(judge.rescued(value, roots) or None)
+    mask = np.zeros(len(taken.rows), dtype=np.bool_)
+    mask[list(soft)] = True
+    return pc.replace_with_mask(
+        kept, pa.array(mask), pa.array(texts, pa.binary()).cast(pa.string())
+    )

@@ -1,0 +1,136 @@
+"""Tokens in memory as typed columns: by `forms.c` where it knows the type, else by the patterns."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from stream_processor.processor.columns import Rows, Started, by_forms
+from stream_processor.processor.forms import ASCII_CASE
+from stream_processor.processor.native.library import NumberForm, TokenColumn, address, library
+from stream_processor.processor.native.scanner import (
+    Places,
+    Text,
+    Tokens,
+    string_array,
+    validity,
+)
+from stream_processor.schema.event import EventField
+from stream_processor.schema.types import TIMESTAMP
+
+_OPEN, _VALUE = 0, 1
+"""States of a token, as in `forms.c`."""
+_ANY_STRING, _WORDS, _BARE = 0, 1, 2
+"""Forms of strings, as in `forms.c`."""
+
+_WHOLE_DIGITS = {"int": 9, "long": 18}
+_DECIMAL_DIGITS_MAX = 18
+
+_States = np.ndarray[tuple[int], np.dtype[np.uint8]]
+
+
+class Found(NamedTuple):
+    """The tokens of one path where they stand in the events; a `columns.TokenColumn`."""
+
+    text: Text
+    tokens: Tokens
+
+    def token(self, row: int) -> bytes:
+        """The exact text of one token, empty when it is absent."""
+        start, size = int(self.tokens.starts[row]), int(self.tokens.sizes[row])
+        return self.text.owner.slice(start, size).to_pybytes() if size else b""
+
+    def started(self, field: EventField, coerce: str) -> Started:
+        """The values of the simple tokens."""
+        kind = field.type.kind
+        if kind == "string":
+            return _strings(self, field, coerce)
+        if kind == "timestamp" and field.formats == ("rfc3339",):
+            return _instants(self, field)
+        if kind in _WHOLE_DIGITS:
+            form = NumberForm(_WHOLE_DIGITS[kind], 0, coerce == "safe")
+            return _whole_numbers(self, field, form)
+        if kind == "decimal" and field.type.precision <= _DECIMAL_DIGITS_MAX:
+            return _decimals(self, field)
+        return by_forms(field, coerce, self.gathered())
+
+    def gathered(self) -> pa.StringArray:
+        """All tokens as one Arrow column; an absent one is the empty text."""
+        column, _ = _column(self, nullable=0)
+        texts, bounds = _room(self.tokens.sizes)
+        library().gather_tokens(column, address(texts), len(texts), address(bounds))
+        return string_array(texts, bounds, np.ones(len(bounds) - 1, np.bool_))
+
+
+def _room(sizes: Places) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], Places]:
+    """For texts no longer than their tokens, and where each of them begins and ends."""
+    return np.empty(int(sizes.sum()) + 1, np.uint8), np.empty(len(sizes) + 1, np.int32)
+
+
+def _column(found: Found, nullable: int) -> tuple[TokenColumn, _States]:
+    """The tokens as the library wants them, and the states that it fills in."""
+    starts, sizes, kinds = found.tokens
+    states = np.empty(len(starts), np.uint8)
+    column = TokenColumn(
+        data=found.text.address,
+        data_bytes=found.text.nbytes,
+        starts=address(starts),
+        sizes=address(sizes),
+        kinds=address(kinds),
+        rows=len(starts),
+        is_nullable=nullable,
+        states=address(states),
+    )
+    return column, states
+
+
+def _nullable(field: EventField) -> int:
+    """Whether no value at all is a value of the field, and that is null."""
+    return int(not field.required and field.default is None)
+
+
+def _strings(found: Found, field: EventField, coerce: str) -> Started:
+    cases = [ASCII_CASE[rule] for rule in field.normalise if rule in ASCII_CASE]
+    bare = _BARE if coerce == "safe" and not cases else 0  # the case of `true` stays as it is
+    form = (_WORDS if field.normalise else _ANY_STRING) | bare
+    column, states = _column(found, _nullable(field))
+    texts, bounds = _room(found.tokens.sizes)
+    library().convert_strings(column, form, address(texts), len(texts), address(bounds))
+    array = string_array(texts, bounds, states == _VALUE)
+    # Only the last change of case shows, and the form leaves the other rules nothing to do.
+    return Started(cases[-1](array) if cases else array, states != _OPEN)
+
+
+def _instants(found: Found, field: EventField) -> Started:
+    column, states = _column(found, _nullable(field))
+    values = np.empty(len(states), np.int64)
+    zone = field.zone_minutes
+    library().convert_instants(column, zone or 0, int(zone is not None), address(values))
+    return _started(TIMESTAMP, values, states)
+
+
+def _whole_numbers(found: Found, field: EventField, form: NumberForm) -> Started:
+    column, states = _column(found, _nullable(field))
+    values = np.empty(len(states), np.int64)
+    library().convert_numbers(column, form, 1, address(values))
+    if field.type.kind == "int":
+        return _started(field.type.arrow, values.astype(np.int32), states)
+    return _started(field.type.arrow, values, states)
+
+
+def _decimals(found: Found, field: EventField) -> Started:
+    kind = field.type
+    column, states = _column(found, _nullable(field))
+    values = np.empty(2 * len(states), np.int64)
+    form = NumberForm(kind.precision - kind.scale, kind.scale, 1)
+    library().convert_numbers(column, form, 2, address(values))
+    return _started(kind.arrow, values, states)
+
+
+def _started(arrow: pa.DataType, values: np.ndarray[Any, Any], states: _States) -> Started:
+    bits, nulls = validity(states == _VALUE)
+    array = pa.Array.from_buffers(arrow, len(states), [bits, pa.py_buffer(values)], nulls)
+    simple: Rows = states != _OPEN
+    return Started(array, simple)
