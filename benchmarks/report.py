@@ -41,6 +41,14 @@ def _end_to_end(result: dict[str, Any]) -> list[Line]:
     return [*lines, ("rate with 20 % broken / with 1 %", share, "at least 0.5")]
 
 
+def _flood(result: dict[str, Any]) -> list[Line]:
+    target = f"at least {result['targets']['dead_letters_per_second']}"
+    return [
+        (f"{name}: dead letters/s", rate, target if name.startswith("surge") else "")
+        for name, rate in result["dead_letters_per_second"].items()
+    ]
+
+
 def _freshness(result: dict[str, Any]) -> list[Line]:
     targets = result["targets"]
     return [
@@ -74,6 +82,7 @@ def _at_most(limit: float | None) -> str:
 
 LINES: dict[str, Callable[[dict[str, Any]], list[Line]]] = {
     "end-to-end": _end_to_end,
+    "flood": _flood,
     "freshness": _freshness,
     "restart": _restart,
     "memory": _memory,

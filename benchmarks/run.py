@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import bench_end_to_end
+import bench_flood
 import bench_freshness
 import bench_memory
 import bench_restart
@@ -36,6 +37,7 @@ def benchmarks(quick: bool, seconds: float) -> dict[str, tuple[Any, Measure]]:  
     short = 1.5 if quick else 60.0
     return {
         "end-to-end": (bench_end_to_end, lambda w: bench_end_to_end.measure(w, **few)),
+        "flood": (bench_flood, lambda w: bench_flood.measure(w, **few)),
         "freshness": (bench_freshness, lambda w: bench_freshness.measure(w, short)),
         "restart": (bench_restart, lambda w: bench_restart.measure(w, 1 if quick else 100)),
         "memory": (

@@ -66,6 +66,22 @@ def raw_batch(values: Sequence[bytes | None], first_offset: int = 0) -> pa.Recor
     return pa.RecordBatch.from_arrays(arrays, schema=records.RAW)
 
 
+def replaced(batch: pa.RecordBatch, **columns: list[Any]) -> pa.RecordBatch:
+    """The same batch with other values in these columns."""
+    arrays = [
+        pa.array(columns[field.name], field.type)
+        if field.name in columns
+        else batch.column(field.name)
+        for field in batch.schema
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=batch.schema)
+
+
 def judge(values: Sequence[bytes | None], chosen: Plan) -> Processed:
     """What becomes of events with these values."""
-    return process(raw_batch(values), chosen, STAMP)
+    return judge_batch(raw_batch(values), chosen)
+
+
+def judge_batch(raw: pa.RecordBatch, chosen: Plan) -> Processed:
+    """What becomes of the events of a batch."""
+    return process(raw, chosen, STAMP)

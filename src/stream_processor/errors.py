@@ -14,6 +14,7 @@ The question to ask at each branch: retry, stop, or dead-letter?
     |-- OwnershipChanged          retry at once: forget the batch, go to ON ASSIGN
     |   |-- Rebalanced            Kafka moved partitions
     |   `-- Fenced                another writer was faster, or a commit's outcome is unknown
+    |-- BreakerOpen               pause, exit 4 of a bounded run: too many dead letters
     |-- DecisionNeeded            stop, exit 1: the world is not what the table remembers
     |   |-- OffsetGap             `run --accept-gap`
     |   |-- TableRewound          `run --accept-rewind`
@@ -91,6 +92,12 @@ class Rebalanced(OwnershipChanged):
 
 class Fenced(OwnershipChanged):
     """A newer owner fenced us, or the outcome of our commit is unknown: the table decides."""
+
+
+class BreakerOpen(StreamProcessorError):
+    """Too many dead letters, and the file says that the stream shall pause then."""
+
+    exit_code = 4
 
 
 class DecisionNeeded(StreamProcessorError):

@@ -55,6 +55,7 @@ class Decisions:
     accept_recreated: frozenset[str] = frozenset()
     reset: bool = False
     adopt: bool = False
+    resume: bool = False
 
 
 def nothing() -> None:

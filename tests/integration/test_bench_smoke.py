@@ -13,7 +13,7 @@ import pytest
 from tests.stack import Kafka, Minio
 
 RUN = Path(__file__).parents[2] / "benchmarks" / "run.py"
-BENCHMARKS = {"end-to-end", "freshness", "memory", "restart"}
+BENCHMARKS = {"end-to-end", "flood", "freshness", "memory", "restart"}
 
 
 @pytest.mark.stack

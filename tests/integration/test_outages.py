@@ -9,6 +9,7 @@ import pytest
 
 from stream_processor.operations.local_stack import RunningKafka, RunningMinio
 from stream_processor.sources.kafka_admin import create_topic
+from tests.audit import Tables, audit
 from tests.crash.world import (
     IMPATIENT,
     Job,
@@ -21,7 +22,7 @@ from tests.crash.world import (
     storage_dict,
     wait_until,
 )
-from tests.faults.s3_proxy import S3FaultProxy
+from tests.faults.s3_proxy import ANY, S3FaultProxy
 from tests.stack import Kafka, MakeTopic, Minio, minio_of
 
 pytestmark = pytest.mark.stack
@@ -100,6 +101,31 @@ def test_the_store_dies_in_mid_commit_and_comes_back(
     wait_until(lambda: reached(one) >= 1800, "it did not resume", 90)
     assert stop(process) == 0, one.log()
     prove(one, minio_of(store).storage_options, merged(first, second, third))
+
+
+def test_an_outage_of_the_dead_letter_table_alone_holds_the_data_back(
+    job: Callable[[str], tuple[Job, str]],
+    kafka: Kafka,
+    minio: Minio,
+    storage_options: dict[str, str],
+) -> None:
+    """Evidence first: rows whose neighbours could not be kept as dead letters must not move on."""
+    with S3FaultProxy(minio.endpoint) as proxy:
+        one, name = job(proxy.endpoint)
+        one = one.with_(until_latest=False)
+        first = produce(kafka.bootstrap_servers, name, 600)
+        process = one.start()
+        wait_until(lambda: reached(one) >= 600, "the first events were not settled", said=one.log)
+        outage = proxy.inject("503-before", key=r"/orders__dlq/", method="", times=ANY)
+        second = produce(kafka.bootstrap_servers, name, 600, seed=1)
+        wait_until(lambda: "paused" in one.log(), "the outage was not noticed", said=one.log)
+        assert outage.hits
+        assert reached(one) == 600, "the data table moved on without its evidence"
+        audit(Tables("crash", one.table, f"{one.table}__dlq", storage_options), first)
+        proxy.clear()
+        wait_until(lambda: reached(one) >= 1200, "it did not resume", 90, said=one.log)
+        assert stop(process) == 0, one.log()
+        prove(one, storage_options, merged(first, second))
 
 
 def test_kafka_dies_and_comes_back(

@@ -14,14 +14,14 @@ from stream_processor.cli.options import Session
 from stream_processor.cli.output import note, visible_lines
 from stream_processor.errors import StreamProcessorError
 
-DONE, FINDINGS, USAGE, AWAY, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, FINDINGS, USAGE, AWAY, FLOODED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 EXIT_CODES = {
     DONE: "done",
     FINDINGS: "findings, a handled failure, or a decision is needed",
     USAGE: "usage or configuration",
     AWAY: "a dependency is away at the start",
-    4: "breaker open (not used yet)",
+    FLOODED: "the breaker has paused a bounded run",
     INTERRUPTED: "interrupted",
 }
 """Every exit code there is; docs/reference/cli.md explains them."""

@@ -21,7 +21,7 @@ _CODES_SHOWN = 4
 
 
 def line_of(now: Snapshot, at: float) -> str:
-    """State, rate, lag, last commit, dead letters by code; `at` is the time of day (epoch)."""
+    """State, rate, lag, last commit, dead letters, floods; `at` is the time of day (epoch)."""
     parts = [now.state, f"{now.records_per_second:,.0f} records/s"]
     if now.lag is not None:
         behind = "" if now.lag_seconds is None else f" ({now.lag_seconds:,.1f} s)"
@@ -30,6 +30,8 @@ def line_of(now: Snapshot, at: float) -> str:
         parts.append(f"last commit {max(0.0, at - now.last_commit_at):.0f} s ago")
     parts.append(f"rows {now.rows:,}")
     parts.append(dead_letters_of(now))
+    if now.flooded:
+        parts.append(f"FLOOD of dead letters: {', '.join(sorted(now.flooded))}")
     if now.reason:
         parts.append(now.reason)
     return cell(parts[0]) + "   " + " · ".join(map(cell, parts[1:]))

@@ -7,12 +7,14 @@ import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, cast
 
 import typer
 
+from stream_processor.cli.changed_files import ChangedFiles
 from stream_processor.cli.options import Overrides, PipelineFile, Verbose, overrides
 from stream_processor.cli.output import cell, note
 from stream_processor.cli.pipeline_file import is_local, load
@@ -27,6 +29,7 @@ from stream_processor.cli.run_flags import (
     MaxRecords,
     Quiet,
     Reset,
+    Resume,
     Until,
     Wait,
 )
@@ -64,6 +67,7 @@ def run(
     accept_recreated: AcceptRecreated = None,
     reset: Reset = False,
     adopt: Adopt = False,
+    resume: Resume = False,
     log_level: LogLevel = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -82,6 +86,7 @@ def run(
         accept_recreated=frozenset(accept_recreated or ()),
         reset=reset,
         adopt=adopt,
+        resume=resume,
     )
     terms = RunTerms(decisions, until_latest=until == "latest", records_max=max_records)
     level: Level | None = "debug" if verbose else "warning" if quiet else None
@@ -118,26 +123,30 @@ def _run(asked: Asked) -> int:
     loaded = load(asked.path, asked.overrides)
     drain_seconds = float(loaded.pipeline.engine.drain_timeout)
     lifecycle = Lifecycle(SystemClock(), drain_seconds, last_words=note)
-    with lifecycle.handling_signals(), _world(asked, loaded, lifecycle.stop) as ready:
-        _stream(asked, ready, lifecycle.stop)
+    with lifecycle.handling_signals(), _world(asked, loaded, lifecycle.stop) as first:
+        files: ChangedFiles | None = first
+        while files is not None:
+            files = _stream(asked, files, lifecycle.stop)
     return lifecycle.exit_code()
 
 
 @contextmanager
-def _world(asked: Asked, loaded: LoadedPipeline, stop: Stop) -> Iterator[LoadedPipeline]:
+def _world(asked: Asked, loaded: LoadedPipeline, stop: Stop) -> Iterator[ChangedFiles]:
     """The pipeline with its Kafka; in local mode that is ours, and ends with the block."""
     from stream_processor.operations import local_mode
     from stream_processor.runtime.config_loader import load_pipeline
 
     if not is_local(asked.path):
-        yield loaded
+        yield ChangedFiles(loaded, partial(load, asked.path, asked.overrides), note)
         return
     note(local_mode.first_line(os.environ))
     with local_mode.running(os.environ, stop) as environment:
-        yield load_pipeline(None, environment=environment, overrides=asked.overrides)
+        read = partial(load_pipeline, None, environment=environment, overrides=asked.overrides)
+        yield ChangedFiles(read(), read, note)
 
 
-def _stream(asked: Asked, loaded: LoadedPipeline, stop: Stop) -> None:
+def _stream(asked: Asked, files: ChangedFiles, stop: Stop) -> ChangedFiles | None:
+    """Stream by these files; returns others where they were changed while the breaker held."""
     from stream_processor.cli.live import Above, dead_letters_of, live_line, terminal
     from stream_processor.operations.assemble import Environment
     from stream_processor.operations.observe import observing, secrets_of
@@ -145,7 +154,8 @@ def _stream(asked: Asked, loaded: LoadedPipeline, stop: Stop) -> None:
     from stream_processor.runtime.clock import SystemClock
     from stream_processor.runtime.logging_setup import LogSettings, make_log
 
-    pipeline, clock, console = loaded.pipeline, SystemClock(), terminal()
+    pipeline, clock, console = files.now.pipeline, SystemClock(), terminal()
+    request = replace(asked.request, released=files)
     settings = LogSettings(
         level=asked.level or pipeline.observability.log_level,
         pipeline=pipeline.pipeline_id,
@@ -160,7 +170,7 @@ def _stream(asked: Asked, loaded: LoadedPipeline, stop: Stop) -> None:
         try:
             with live_line(console, seen.snapshot) if asked.live else nullcontext():
                 environment = Environment(seen, clock, stop)
-                run_pipeline(pipeline, loaded.schema_file, asked.request, environment)
+                run_pipeline(pipeline, files.now.schema_file, request, environment)
         except Unavailable:
             if not stop.is_set():  # else a person has ended the waiting
                 raise
@@ -168,6 +178,7 @@ def _stream(asked: Asked, loaded: LoadedPipeline, stop: Stop) -> None:
             if asked.live:
                 end = seen.snapshot()
                 note(f"{cell(end.state)}: rows {end.rows:,} · {cell(dead_letters_of(end))}")
+    return files.changed()
 
 
 def _headline(pipeline: Pipeline) -> str:

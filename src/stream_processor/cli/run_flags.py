@@ -69,6 +69,9 @@ Reset = Annotated[
 Adopt = Annotated[
     bool, typer.Option("--adopt", help="Take over a table that belongs to no pipeline.")
 ]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on although the breaker has paused the stream.")
+]
 LogLevel = Annotated[
     Level | None,
     typer.Option(

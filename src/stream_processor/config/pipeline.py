@@ -17,6 +17,7 @@ from stream_processor.config.values import (
     Folder,
     Identifier,
     Names,
+    Ratio,
     Text,
     TextMap,
     Whole,
@@ -161,6 +162,25 @@ class SinkConfig(Model):
     """A Delta table."""
 
 
+class BreakerConfig(Model):
+    """When dead letters are a flood, told for each topic by itself, and what is done then."""
+
+    max_ratio: Ratio = Field(default=0.2, gt=0, le=1)
+    """A flood: a larger share of the last `window_records` events are dead letters. It is over
+    when their share is half of this."""
+    window_records: Whole = Field(default=10_000, ge=100, le=1_000_000)
+    """How many events of a topic are looked at; as long as there were fewer, `max_ratio` does not
+    count."""
+    max_consecutive: Whole = Field(default=500, ge=10, le=1_000_000)
+    """A flood too: so many dead letters of one partition, one after the other. It is over when
+    `window_records` events came without such a run."""
+    action: Literal["surge", "pause", "none"] = "surge"
+    """`surge` goes on at full speed: each dead letter is written, with its exact bytes and cause,
+    but `problems`, `message` and `value_preview` only for a sample. `pause` reads nothing more
+    behind the batch that began the flood, until a person goes on (`run --resume`, or a changed
+    file); a bounded run ends with exit code 4. `none` does nothing."""
+
+
 class DeadLetterConfig(Model):
     """The Delta table of events that could not become rows."""
 
@@ -171,6 +191,8 @@ class DeadLetterConfig(Model):
     preview_mask: tuple[Text, ...] = ()
     """Fields (dotted paths) whose values are hidden in previews and messages. The exact bytes of
     the event are kept all the same."""
+    breaker: BreakerConfig = BreakerConfig()
+    """What to do when there are too many of them."""
 
 
 class EngineConfig(Model):

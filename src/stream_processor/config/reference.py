@@ -19,6 +19,7 @@ from stream_processor.config.units import Duration, Size
 _NAMES: dict[Any, str] = {
     str: "text",
     int: "whole number",
+    float: "number",
     bool: "true or false",
     SecretStr: "text, secret",
     Duration: "duration",

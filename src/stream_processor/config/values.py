@@ -93,6 +93,14 @@ def _whole(value: Any) -> Any:
     return value
 
 
+def _ratio(value: Any) -> Any:
+    if isinstance(value, ReferencedText) and re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,18})?", value):
+        return float(value)
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return float(value)
+    return value
+
+
 def _flag(value: Any) -> Any:
     if isinstance(value, ReferencedText):
         return {"true": True, "false": False}.get(value, value)
@@ -130,6 +138,7 @@ def _masked(value: Settings) -> dict[str, str]:
 Identifier = Annotated[str, Field(pattern=f"^{IDENTIFIER}$")]
 Text = Annotated[str, StringConstraints(min_length=1)]
 Whole = Annotated[int, BeforeValidator(_whole)]
+Ratio = Annotated[float, BeforeValidator(_ratio)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Names = Annotated[
     tuple[Text, ...], BeforeValidator(_names, json_schema_input_type=tuple[Text, ...] | Text)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import stream_processor
 from stream_processor.config.fields import SchemaFile
@@ -12,7 +13,9 @@ from stream_processor.config.pipeline import Pipeline, StorageConfig
 from stream_processor.operations.delta_access import delta_options
 from stream_processor.ports import Clock, Decisions, KillPoint, Observer, never
 from stream_processor.processor.plan import Plan, PlanOptions, make_plan
+from stream_processor.runtime.breaker import Breaker, BreakerTerms
 from stream_processor.runtime.embedded import Engine, Parts
+from stream_processor.runtime.flow import Limits
 from stream_processor.runtime.goal import Goal
 from stream_processor.runtime.object_store import open_store
 from stream_processor.runtime.ownership import Terms
@@ -72,6 +75,16 @@ def plan_of(pipeline: Pipeline, schema_file: SchemaFile) -> Plan:
             app_version=stream_processor.__version__,
         ),
     )
+
+
+def breaker_terms(pipeline: Pipeline, plan: Plan, decisions: Decisions) -> BreakerTerms:
+    """The breaker as the file and a person want it; its mark is that of everything that judges."""
+    config = pipeline.dlq.breaker
+    limits = Limits(config.max_ratio, config.window_records, config.max_consecutive)
+    judging = replace(plan.options, app_version="", engine="")
+    text = repr((plan.schema.schema_hash, judging, limits))
+    mark = int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big") + 1
+    return BreakerTerms(limits, config.action, mark, decisions.resume)
 
 
 def data_table(pipeline: Pipeline, plan: Plan) -> TableSpec:
@@ -153,6 +166,7 @@ def engine(
     """Everything that `run` drives. Raises `ConfigurationError`; no table is touched yet."""
     plan = plan_of(pipeline, schema_file)
     revoke = _Late()
+    breaker = Breaker(breaker_terms(pipeline, plan, terms.decisions))
     parts = Parts(
         source=kafka_source(pipeline, terms, environment, revoke),
         plan=plan,
@@ -174,7 +188,11 @@ def engine(
                 environment,
             )
         ),
-        terms=Terms(terms.decisions, by_pattern=pipeline.source.kafka.topics_regex is not None),
+        terms=Terms(
+            terms.decisions,
+            by_pattern=pipeline.source.kafka.topics_regex is not None,
+            resumes=breaker.resumes,
+        ),
     )
     made = Engine(
         parts,
@@ -188,6 +206,7 @@ def engine(
         ),
         stop=environment.stop,
         goal=Goal(terms.until_latest, terms.records_max),
+        breaker=breaker,
     )
     revoke.target = made.wait_in_flight
     return made

@@ -14,7 +14,7 @@ from stream_processor.config.units import Duration, Size
 from stream_processor.config.values import MASK, looks_secret, without_user_info
 from stream_processor.runtime.config_loader import LoadedPipeline
 
-Plain = str | int | bool | list[str] | None
+Plain = str | int | float | bool | list[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def _plain(value: Any) -> Plain:
         return value.in_words()
     if isinstance(value, tuple):
         return [without_user_info(item) for item in value]
-    if value is None or isinstance(value, bool | int):
+    if value is None or isinstance(value, bool | int | float):
         return value
     return without_user_info(value)
 

@@ -15,6 +15,7 @@ from stream_processor.errors import Fenced, Unavailable
 from stream_processor.operations.assemble import Environment, RunTerms, engine
 from stream_processor.ports import Sink
 from stream_processor.runtime.embedded import Engine
+from stream_processor.runtime.holding import Holding, never_released
 from stream_processor.runtime.interruption import interrupted_by
 from stream_processor.runtime.object_store import open_store
 from stream_processor.runtime.retry import Backoff, Retry, until_available
@@ -26,11 +27,19 @@ class RunRequest:
     """What a person asked for: the terms, and how long to run and to wait.
 
     `wait` keeps trying a world that is away at the start instead of ending with exit code 3.
+    `released` is asked while the breaker holds an unbounded run; see `runtime.holding.Holding`.
     """
 
     terms: RunTerms
     seconds_max: float | None = None
     wait: bool = False
+    released: Callable[[], bool] = never_released
+
+    @property
+    def bounded(self) -> bool:
+        """Whether it ends by itself: then it does not wait for a person either."""
+        asked = (self.terms.records_max, self.seconds_max)
+        return self.terms.until_latest or any(each is not None for each in asked)
 
 
 def run(
@@ -39,10 +48,12 @@ def run(
     """Stream; returns how many records became durable.
 
     Called by the CLI. Raises `Unavailable` when the world is away at the start (exit 3), a
-    `ConfigurationError` (exit 2) or a `DecisionNeeded` (exit 1) when a person must act.
+    `ConfigurationError` (exit 2) or a `DecisionNeeded` (exit 1) when a person must act, and
+    `BreakerOpen` (exit 4) where a bounded run would have to wait for one.
     """
     environment.observer.state("starting")
     made = engine(pipeline, schema_file, request.terms, environment)
+    made.holding = None if request.bounded else Holding(request.released)
     with interrupted_by(environment.stop, made.parts.source):
         try:
             _begin(pipeline, made, request, environment)

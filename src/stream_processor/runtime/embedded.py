@@ -7,35 +7,29 @@ in flight; whatever goes wrong, it forgets both and takes over again, and the ta
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
 from stream_processor.errors import (
+    BreakerOpen,
     InternalError,
     OwnershipChanged,
     Rebalanced,
     StreamProcessorError,
     Unavailable,
 )
-from stream_processor.ports import (
-    Batch,
-    Clock,
-    DeadLetterSink,
-    Observer,
-    Offsets,
-    Sink,
-    Source,
-)
+from stream_processor.ports import Batch, Clock, DeadLetterSink, Observer, Offsets, Sink, Source
 from stream_processor.processor.kernel import process
 from stream_processor.processor.plan import Plan, Stamp
+from stream_processor.runtime.breaker import Breaker
 from stream_processor.runtime.goal import Goal
+from stream_processor.runtime.holding import Holding
 from stream_processor.runtime.mistakes import as_internal
-from stream_processor.runtime.offsets import account
+from stream_processor.runtime.offsets import account, dead_by_code
 from stream_processor.runtime.ownership import Terms, take_over
 from stream_processor.runtime.retry import Retry, Stop
 from stream_processor.runtime.standing import Standings
@@ -93,7 +87,8 @@ class Engine:
     """Runs one pipeline until `stop` is set or the goal is met. `run` is called once.
 
     `retry` waits between attempts after an outage, a fence or a mistake of ours; it is told of
-    every success. `goal` says when a bounded run is done.
+    every success. `goal` says when a bounded run is done. Without `holding` the run ends by a
+    `BreakerOpen` where the breaker would pause it.
     """
 
     parts: Parts
@@ -102,6 +97,8 @@ class Engine:
     retry: Retry
     stop: Stop
     goal: Goal
+    breaker: Breaker = field(default_factory=Breaker)
+    holding: Holding | None = None
     writer: Writer = field(default_factory=Writer)
     _in_flight: tuple[Future[Offsets], Prepared] | None = None
     _standings: Standings = field(default_factory=Standings)
@@ -134,15 +131,15 @@ class Engine:
 
     def _take_over(self) -> None:
         """ON ASSIGN. Before the group has met nothing is ours, and the next poll tells of it."""
-        started = self.clock.monotonic()
-        positions = take_over(
-            self.parts.source, self.parts.sink, self.parts.dead_letters, self.parts.terms
-        )
-        self.observer.timed("claim", self.clock.monotonic() - started)
+        with self._timed("claim"):
+            positions = take_over(
+                self.parts.source, self.parts.sink, self.parts.dead_letters, self.parts.terms
+            )
         self._standings.claimed({p: at.next_offset for p, at in positions.items()})
         self.goal.claimed(positions, self.parts.source, self.clock.monotonic())
         if positions:
             self.observer.event("claimed", partitions=len(positions))
+        self.breaker.claimed(positions)
         self._stuck = ""
         self.observer.state("running")
 
@@ -163,12 +160,18 @@ class Engine:
         self._report()
         if batch.moves:
             with self._timed("process"):
-                prepared = prepare(batch, self.parts.plan, Stamp.at(self.clock.now()))
+                stamp = Stamp.at(self.clock.now(), self.breaker.flooded)
+                prepared = prepare(batch, self.parts.plan, stamp)
+                upto = self.breaker.judged(batch.records, prepared.dead, prepared.next_offsets)
+                prepared = replace(prepared, next_offsets=upto)
             self._await_in_flight()
             settled = self.writer.submit(
                 settle, prepared, self.parts.dead_letters, self.parts.sink, self.parts.source
             )
             self._in_flight = (settled, prepared)
+            if self.breaker.trips:
+                self._await_in_flight()
+                raise self.breaker.refuse()
         if not batch.moves or self.goal.may_be_met(batch):
             self._await_in_flight()
 
@@ -203,7 +206,9 @@ class Engine:
         self.retry.succeeded()
         self.goal.settled(upto)
         self._standings.settled(upto)
-        self.observer.settled(upto, _by_code(prepared.dead))
+        self.observer.settled(upto, dead_by_code(prepared.dead))
+        for name, facts in self.breaker.settled():
+            self.observer.event(name, **facts)
         age = self._standings.age_seconds(self.clock.now())
         if age is not None:
             self.observer.timed("end_to_end", age)
@@ -219,6 +224,8 @@ class Engine:
             self.observer.event("rebalanced", reason=change.message)
         except (OwnershipChanged, Unavailable, InternalError) as error:
             self._pause(error)
+        except BreakerOpen as flood:
+            self._hold(flood)
         except StreamProcessorError:
             raise
         except Exception as error:  # noqa: BLE001 - a mistake of ours must not lose the stream
@@ -241,12 +248,21 @@ class Engine:
                 self.parts.source.keep_alive()
             self.stop.wait(min(_SERVE_SECONDS, left))
 
+    def _hold(self, flood: BreakerOpen) -> None:
+        """The stream pauses until a person has done something; a bounded run ends."""
+        self._forget()
+        if self.holding is None:
+            raise flood
+        self.observer.state("paused", f"{flood.message}; {flood.hint}")
+        self.holding.wait(self.parts.source, self.observer, self.stop, self._done)
+
     def _forget(self) -> None:
         """Drop what is in memory. A commit in flight cannot be called back, so wait for its end."""
         if self._in_flight is not None:
             self.writer.await_end(self._in_flight[0])
             self._landed()
         self._standings.claimed({})
+        self.breaker.forgotten()
         with suppress(OwnershipChanged, Unavailable):  # the next take-over meets it again
             self.parts.source.start({})
 
@@ -266,7 +282,8 @@ class Engine:
 
     def _done(self) -> bool:
         now = self.clock.monotonic()
-        return self.stop.is_set() or self.goal.is_met() or self.goal.is_spare(now)
+        over = self.holding is not None and self.holding.over
+        return over or self.stop.is_set() or self.goal.is_met() or self.goal.is_spare(now)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
@@ -279,11 +296,3 @@ class Engine:
         self.parts.source.close()
         self.parts.dead_letters.close()
         self.parts.sink.close()
-
-
-def _by_code(dead: pa.RecordBatch) -> Mapping[tuple[str, str], int]:
-    if not dead.num_rows:
-        return {}
-    return Counter(
-        zip(dead.column("stage").to_pylist(), dead.column("code").to_pylist(), strict=True)
-    )

@@ -7,7 +7,7 @@ Counters begin at zero with the process and grow only when a batch is durable.
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -46,6 +46,7 @@ class Metrics:
         self._subject = subject
         self._tables = {"data": subject.table, "dead_letters": subject.dead_letter_table}
         self._shown: set[tuple[str, str]] = set()
+        self._watched: set[str] = set()
         ProcessCollector(registry=self.registry)
         self._make_flow()
         self._make_lag()
@@ -108,6 +109,16 @@ class Metrics:
                 gauge.remove(self._subject.pipeline, topic, partition)
         self._shown &= kept
 
+    def breaker(self, owned: Iterable[str], flooded: Collection[str]) -> None:
+        """Which of the topics of our partitions are in flood; the others of ours are not."""
+        topics = {_label(topic) for topic in owned}
+        for topic in self._watched - topics:
+            self._breaker.remove(self._subject.pipeline, topic)
+        self._watched = topics
+        open_ = {_label(topic) for topic in flooded}
+        for topic in topics:
+            self._breaker.labels(self._subject.pipeline, topic).set(topic in open_)
+
     def buffered(self, records: int, size_bytes: int) -> None:
         """What is in memory and not yet durable."""
         self._buffer_records.labels(self._subject.pipeline).set(records)
@@ -143,6 +154,9 @@ class Metrics:
         )
         self._skipped = self._counter(
             "records_skipped", "Records left out by rule.", "pipeline", "reason"
+        )
+        self._breaker = self._gauge(
+            "breaker_open", "1 while dead letters of the topic are a flood.", "pipeline", "topic"
         )
         self._holes = self._counter("holes", "Offsets that Kafka never delivered.", "pipeline")
         self._buffer_records = self._gauge(

@@ -23,7 +23,15 @@ _REASON_LIMIT = 500
 
 _STATE_LEVELS = {"paused": logging.WARNING, "failed": logging.ERROR}
 _WARNINGS = frozenset(
-    {"retrying", "fenced", "commit_failed", "stalled", "dead_letters", "gap_accepted"}
+    {
+        "retrying",
+        "fenced",
+        "commit_failed",
+        "stalled",
+        "dead_letters",
+        "gap_accepted",
+        "breaker_opened",
+    }
 )
 _TAKEN = frozenset({"level", "event", "ts"})
 _SYSLOG_NOTICE = 5
@@ -181,6 +189,7 @@ class Observation:
             if self._now.state == "running":
                 self._watchdog = self._watchdog.seen(where, now)
         self._metrics.keep_only(where)
+        self._metrics.breaker({part.topic for part in where}, self._now.flooded)
         for part, at in where.items():
             self._metrics.lag(part, at, behind[part])
         self._tell_stalls(now)
@@ -219,6 +228,12 @@ class Observation:
                 self._metrics.fenced()
             with self._lock:
                 self._now = replace(self._now, retries=self._now.retries + 1)
+        elif name in ("breaker_opened", "breaker_closed"):
+            topic = str(fields["topic"])
+            others = self._now.flooded - {topic}
+            flooded = others | {topic} if name == "breaker_opened" else others
+            with self._lock:
+                self._now = replace(self._now, flooded=flooded)
         elif name == "commit_failed":
             self._metrics.commit_failed(
                 "dead_letters" if fields.get("stage") == "dead_letters" else "data"

@@ -132,6 +132,14 @@ def _by_partition(batch: pa.RecordBatch, names: tuple[str, ...]) -> dict[Key, In
     return found
 
 
+def dead_by_code(dead: pa.RecordBatch) -> Mapping[tuple[str, str], int]:
+    """How many dead letters of a batch each (stage, code) has. Called when the batch is durable."""
+    names = ["stage", "code"]
+    letters = pa.Table.from_batches([dead.select(names)])
+    found = letters.group_by(names).aggregate([([], "count_all")]).to_pylist()
+    return {(row["stage"], row["code"]): row["count_all"] for row in found}
+
+
 def _reasons(skipped: pa.RecordBatch) -> dict[Key, dict[str, int]]:
     """How many events of each partition were left out, by reason."""
     counted: dict[Key, Counter[str]] = {}

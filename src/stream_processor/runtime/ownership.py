@@ -6,8 +6,8 @@ are fenced and asked anew, and the source starts exactly where the data table st
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from stream_processor.errors import (
     DecisionNeeded,
@@ -39,10 +39,14 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a person set: the decisions of this run, and whether topics are found by a pattern."""
+    """What a person set: the decisions of this run, and whether topics are found by a pattern.
+
+    `resumes` says whether to go on behind a pause of the breaker (`Position.paused`).
+    """
 
     decisions: Decisions
     by_pattern: bool
+    resumes: Callable[[int], bool] = bool
 
 
 def take_over(
@@ -91,6 +95,11 @@ def resolve(assigned: Collection[Partition], memory: Memory, source: Source, ter
         _refuse_recreated(new, memory, terms.decisions)
         _refuse_replaced(new, source, terms.decisions)
         anchors |= _anchors(new, memory, source, terms)
+    anchors |= {
+        p: replace(at, paused=0)
+        for p, at in known.items()
+        if at.paused and terms.resumes(at.paused)
+    }
     marks = source.watermarks([p.bare for p in known])
     for partition, position in known.items():
         low, high = marks[partition.bare]

@@ -17,7 +17,8 @@ class Snapshot:
     """What the live line, `/readyz` and the end of a run show. Made by `Observation.snapshot`.
 
     Counts are since the start of the process and durable. Times ending in `_at` are seconds since
-    the epoch; `poll_age_seconds` is the time since the last poll returned.
+    the epoch; `poll_age_seconds` is the time since the last poll returned. `flooded` are the topics
+    whose breaker is open.
     """
 
     state: str = "starting"
@@ -35,6 +36,7 @@ class Snapshot:
     buffered_records: int = 0
     buffered_bytes: int = 0
     retries: int = 0
+    flooded: frozenset[str] = frozenset()
     stalls: tuple[Stall, ...] = ()
 
     @property

@@ -58,7 +58,11 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """What a table remembers about one partition: the txn entries of the commit protocol, a.1."""
+    """What a table remembers about one partition: the txn entries of the commit protocol, a.1.
+
+    `paused` is not 0 while the breaker keeps the stream from going on here: then it is the number
+    of the rules by which it did (decision 0009).
+    """
 
     next_offset: int
     epoch: int = 0
@@ -66,6 +70,7 @@ class Position:
     holes: int = 0
     skipped: int = 0
     expired: int = 0
+    paused: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,7 @@ class Advance:
     """How one batch moves one partition from `since` to `upto` (exclusive), fully accounted for.
 
     rows + dead + held_back + sum(skipped) + holes = upto - since (the law of conservation).
+    `flooded`: the breaker of the topic is open behind it; `paused`: see `Position.paused`.
     """
 
     since: int
@@ -83,6 +89,8 @@ class Advance:
     skipped: Mapping[str, int] = field(default_factory=dict)
     hole_ranges: tuple[tuple[int, int], ...] = ()
     gaps: tuple[tuple[int, int], ...] = ()
+    flooded: bool = False
+    paused: int = 0
 
     @property
     def holes(self) -> int:

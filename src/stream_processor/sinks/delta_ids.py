@@ -6,6 +6,7 @@
     <pipeline id>/<topic id>/<partition>#holes     offsets that Kafka never delivered
     <pipeline id>/<topic id>/<partition>#skipped   events left out by rule
     <pipeline id>/<topic id>/<partition>#expired   rows removed by our own retention
+    <pipeline id>/<topic id>/<partition>#paused    by which rules the breaker paused here; else 0
     <pipeline id>/<topic id>#name=<topic>          this name's n-th incarnation, from 1
 
 Each is an app id of Delta's `txn` action, and its version is the number. Pure.
@@ -19,7 +20,7 @@ from dataclasses import replace
 from stream_processor.ports import Memory, Partition, Position
 from stream_processor.schema.positions import bare_id
 
-_COUNTERS = ("start", "holes", "skipped", "expired")
+_COUNTERS = ("start", "holes", "skipped", "expired", "paused")
 _ATTRIBUTES = ("", "epoch", *_COUNTERS)
 _UNKNOWN = Position(next_offset=-1)
 

@@ -24,6 +24,7 @@ def moved(partition: Partition, position: Position, advance: Advance) -> Positio
         next_offset=advance.upto,
         holes=position.holes + advance.holes,
         skipped=position.skipped + sum(advance.skipped.values()),
+        paused=advance.paused,
     )
 
 
@@ -41,6 +42,7 @@ def note(upto: Offsets) -> dict[str, Any]:
                 "skipped": dict(advance.skipped),
                 "holes": [list(each) for each in advance.hole_ranges[:_HOLE_RANGES_NOTED_MAX]],
                 "gaps": [list(each) for each in advance.gaps],
+                "flooded": advance.flooded,
             }
             for partition, advance in upto.items()
         }

@@ -31,6 +31,7 @@ CODES = {
     errors.TableRewound: 1,
     errors.TableReplaced: 1,
     errors.TopicRecreated: 1,
+    errors.BreakerOpen: 4,
     errors.OwnershipChanged: 1,
     errors.Rebalanced: 1,
     errors.Fenced: 1,
