@@ -12,7 +12,7 @@ from stream_processor.cli.pipeline_file import load
 from stream_processor.errors import Unavailable
 
 if TYPE_CHECKING:
-    from stream_processor.operations.status import Ends, StatusReport, TableStatus
+    from stream_processor.operations.status import Ends, PartitionStatus, StatusReport, TableStatus
     from stream_processor.schema.positions import Partition
 
 _COMMITS_SHOWN = 5
@@ -71,6 +71,8 @@ def show(report: StatusReport) -> None:
     _dead_letters(report)
     if report.waiting:
         say(f"\nnote: {cell(report.waiting)}")
+    if report.flood:
+        say(f"\nwarning: {cell(report.flood)}")
     for name in report.foreign_writers:
         say(f"\nwarning: another writer changed the data table: {cell(name)}")
 
@@ -83,12 +85,17 @@ def _partitions(report: StatusReport) -> None:
             each.committed,
             _known(each.end),
             _known(each.lag),
-            "superseded" if each.superseded else "half written" if each.waiting else "ok",
+            _state(each),
         )
         for each in report.partitions
     ]
     header = ("topic", "partition", "committed", "end", "lag", "state")
     say_columns([header, *rows], right=range(1, 5))
+
+
+def _state(each: PartitionStatus) -> str:
+    states = {"superseded": each.superseded, "half written": each.waiting, "paused": each.paused}
+    return next((name for name, true in states.items() if true), "ok")
 
 
 def _tables(tables: list[TableStatus]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -42,6 +42,7 @@ class PartitionStatus:
 
     `waiting`: dead letters are committed whose data half is not; normal for a moment while a batch
     is written, and after a crash until the restart. `superseded`: rewound or created again.
+    `paused`: the breaker holds the stream here until a person goes on.
     """
 
     topic: str
@@ -52,6 +53,7 @@ class PartitionStatus:
     lag: int | None
     waiting: bool
     superseded: bool
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,8 @@ class DeadLetterCount:
 class StatusReport:
     """Everything that `status` shows; values that become JSON as they stand.
 
-    `foreign_writers` are engines other than ours that changed the data table lately.
+    `foreign_writers` are engines other than ours that changed the data table lately; `flooded` are
+    the topics whose breaker was open behind the newest batch that moved them.
     """
 
     pipeline: str
@@ -102,6 +105,7 @@ class StatusReport:
     commits: tuple[CommitStatus, ...]
     dead_letters: tuple[DeadLetterCount, ...]
     foreign_writers: tuple[str, ...]
+    flooded: tuple[str, ...] = ()
 
     @property
     def lag(self) -> int | None:
@@ -124,12 +128,29 @@ class StatusReport:
             f"a batch waits for its data half in {', '.join(parts)}; the next commit completes it"
         )
 
+    @property
+    def flood(self) -> str | None:
+        """One sentence while there are too many dead letters, with what to do."""
+        paused = sorted({each.topic for each in self.partitions if each.paused})
+        if paused:
+            return (
+                f"the breaker has paused the stream of {', '.join(paused)}: too many dead letters; "
+                "`run --resume` goes on, and so does a run with a schema that takes them"
+            )
+        if not self.flooded:
+            return None
+        return (
+            f"a flood of dead letters in {', '.join(self.flooded)}: all are kept, and a sample of "
+            "them is described in full"
+        )
+
     def as_json(self) -> dict[str, Any]:
         """For `status --json`."""
         return asdict(self) | {
             "lag": self.lag,
             "last_commit_at": self.last_commit_at,
             "waiting": self.waiting,
+            "flood": self.flood,
         }
 
 
@@ -150,6 +171,7 @@ def status(tables: Tables, ends: Ends | None = None) -> StatusReport:
         partitions=tuple(_partitions(data.memory, dead.memory if dead else None, ends)),
         commits=tuple(commits[:COMMITS_SHOWN]),
         dead_letters=tuple(_dead_letters(dead)) if dead else (),
+        flooded=tuple(sorted(_flooded(recent))),
         foreign_writers=tuple(sorted({name for commit in recent if (name := _foreign(commit))})),
     )
 
@@ -171,7 +193,17 @@ def _partitions(data: Memory, dead: Memory | None, ends: Ends | None) -> Iterato
             lag=None if end is None else max(end - committed, 0),
             waiting=held is not None and held.next_offset > committed,
             superseded=superseded(partition, data),
+            paused=data.positions[key].paused != 0,
         )
+
+
+def _flooded(recent: Iterable[Commit]) -> list[str]:
+    """Topics in flood, as the newest batch that moved them says."""
+    said: dict[str, bool] = {}
+    for commit in recent:  # the newest first
+        for part in note_of(commit).get("partitions", {}).values():
+            said.setdefault(str(part.get("topic", "")), bool(part.get("flooded")))
+    return [topic for topic, flooded in said.items() if flooded]
 
 
 def _commit(commit: Commit) -> CommitStatus | None:
