@@ -81,7 +81,7 @@ def breaker_terms(pipeline: Pipeline, plan: Plan, decisions: Decisions) -> Break
     """The breaker as the file and a person want it; its mark is that of everything that judges."""
     config = pipeline.dlq.breaker
     limits = Limits(config.max_ratio, config.window_records, config.max_consecutive)
-    judging = replace(plan.options, app_version="", engine="")
+    judging = replace(plan.options, app_version="", engine="", decoder="")  # judge nothing
     text = repr((plan.schema.schema_hash, judging, limits))
     mark = int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big") + 1
     return BreakerTerms(limits, config.action, mark, decisions.resume)
