@@ -18,6 +18,7 @@ from deltalake import DeltaTable
 from stream_processor.errors import Fenced
 from stream_processor.operations.dlq.selection import Selector
 from stream_processor.ports import KillPoint
+from tests.crash.world import wait_until
 from tests.replays import ANY, STEPS, Died, Replays, dies_at, event
 
 PARTITIONED = "partition_by: [_kafka_topic, _kafka_partition], "
@@ -167,5 +168,22 @@ def test_kill_minus_nine(tmp_path: Path, step: str, count: int) -> None:
         timeout=60,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    made.replay()
+    is_right(made)
+
+
+def test_ctrl_c_ends_it_between_two_steps(tmp_path: Path) -> None:
+    """Exit 130; what is done stays done, and nobody has to know how far it came."""
+    made = world(tmp_path)
+    command = ["dlq", "replay", "--yes", "--rate", "0.2/s", "--pipeline", str(made.path)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "stream_processor.main", *command], stdout=subprocess.PIPE
+    ) as process:
+        wait_until(lambda: len(made.actions()) > 0, "it did not begin")
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert b"cancelled between two steps" in out
+    assert len(made.actions()) < len(LEDGER)
     made.replay()
     is_right(made)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from stream_processor.cli import hints
+from stream_processor.cli.dlq_job import job
 from stream_processor.cli.dlq_replay_screens import show_rehearsal, show_report
 from stream_processor.cli.dlq_selector import PipelineOption, selecting
 from stream_processor.cli.endings import DONE, FINDINGS
 from stream_processor.cli.options import AsJson, Verbose
-from stream_processor.cli.output import note, say_json
+from stream_processor.cli.output import say_json
 from stream_processor.cli.pipeline_file import load
 
 if TYPE_CHECKING:
@@ -111,17 +110,9 @@ def _rehearse(loaded: LoadedPipeline, request: ReplayRequest, as_json: bool) -> 
 
 
 def _replay(loaded: LoadedPipeline, request: ReplayRequest, as_json: bool) -> int:  # noqa: FBT001 - the flag as it came
-    from stream_processor.operations.dlq.actor import this_person
     from stream_processor.operations.dlq.replay import replay as run_replay
-    from stream_processor.operations.dlq.replay_request import Doer, Surroundings, new_run_id
-    from stream_processor.runtime.clock import SystemClock
-    from stream_processor.runtime.lifecycle import Lifecycle
 
-    clock = SystemClock()
-    lifecycle = Lifecycle(clock, float(loaded.pipeline.engine.drain_timeout), last_words=note)
-    doer = Doer(new_run_id(clock.now()), this_person())
-    with lifecycle.handling_signals(), _progress() as progress:
-        around = Surroundings(doer, clock, lifecycle.stop, progress=progress)
+    with job(loaded, "replay") as (around, lifecycle):
         report = run_replay(loaded, request, around)
     if as_json:
         say_json(report.as_json())
@@ -133,22 +124,6 @@ def _replay(loaded: LoadedPipeline, request: ReplayRequest, as_json: bool) -> in
     if report.ended == "cancelled":
         return lifecycle.exit_code() or FINDINGS
     return DONE if report.clean else FINDINGS
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal, nothing elsewhere; it is gone at the end."""
-    if not sys.stderr.isatty():
-        yield lambda _done, _all: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    from stream_processor.cli.live import terminal
-
-    columns = (TextColumn("replay"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=terminal(), transient=True) as bar:
-        task = bar.add_task("replay", total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)
 
 
 def _patch(path: Path) -> Patch:
