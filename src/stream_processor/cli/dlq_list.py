@@ -79,7 +79,8 @@ def list_(
         say_json(groups.as_json())
     else:
         show_groups(groups, selector, now)
-        _lead_on([group.fingerprint for group in groups.shown], loaded)
+        mendable = [group for group in groups.shown if group.stage not in hints.NO_SCHEMA_HELPS]
+        _lead_on([group.fingerprint for group in mendable or groups.shown], loaded)
 
 
 def _lead_on(ids: Sequence[str], loaded: LoadedPipeline) -> None:

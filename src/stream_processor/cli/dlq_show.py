@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _UNREADABLE = ("decode", "parse")
 """A field of the schema cannot mend what failed here."""
 
+_NOT_MENDABLE = "when whoever sends it knows: no schema can read it"
+
 
 @selecting("any")
 def show(
@@ -113,9 +115,11 @@ def _after_record(view: RecordView, loaded: LoadedPipeline) -> None:
         hints.say_next(hints.dlq("replay", group, "--dry-run", loaded=loaded), "the whole group")
     elif view.letter["stage"] in _UNREADABLE:
         _set_aside(group, loaded)
+    elif view.letter["stage"] in hints.NO_SCHEMA_HELPS:
+        hints.say_next(_ignore(view.letter["fingerprint"], loaded), _NOT_MENDABLE)
     elif view.verdict.outcome == "dead_letter":
         again = hints.dlq("show", short(view.letter["dlq_id"]), loaded=loaded)
-        hints.say_next(again, f"when {loaded.schema_path} is mended")
+        hints.say_next(again, _mended(loaded))
 
 
 def _after_group(view: GroupView, loaded: LoadedPipeline) -> None:
@@ -125,7 +129,17 @@ def _after_group(view: GroupView, loaded: LoadedPipeline) -> None:
         _set_aside(short(view.group.fingerprint), loaded)
     elif view.group.open:
         replay = hints.dlq("replay", short(view.group.fingerprint), "--dry-run", loaded=loaded)
-        hints.say_next(replay, f"when {loaded.schema_path} is mended")
+        hints.say_next(replay, _mended(loaded))
+
+
+def _mended(loaded: LoadedPipeline) -> str:
+    from stream_processor.operations.program import from_here
+
+    return f"when {from_here(loaded.schema_path)} is mended"
+
+
+def _ignore(fingerprint: str, loaded: LoadedPipeline) -> str:
+    return hints.dlq("ignore", short(fingerprint), "--note", "WHY", loaded=loaded)
 
 
 def _set_aside(group: str, loaded: LoadedPipeline) -> None:

@@ -13,6 +13,9 @@ from stream_processor.operations.program import as_typed
 if TYPE_CHECKING:
     from stream_processor.runtime.config_loader import LoadedPipeline
 
+NO_SCHEMA_HELPS = ("decode", "parse")
+"""Stages in which an event fails before its schema is looked at: only its sender can mend it."""
+
 _TYPED: ContextVar[tuple[str, ...]] = ContextVar("typed", default=())
 
 
