@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stream_processor.cli.options import AsJson, Overrides, PipelineFile, Verbose, overrides
-from stream_processor.cli.output import cell, note, say, say_columns, say_json, sentence
+from stream_processor.cli.output import cell, note, say, say_columns, say_json, sentence, size
 from stream_processor.cli.pipeline_file import load
 from stream_processor.errors import Unavailable
 
@@ -100,7 +100,7 @@ def _state(each: PartitionStatus) -> str:
 
 def _tables(tables: list[TableStatus]) -> None:
     say("")
-    rows = [(t.uri, t.version, t.rows, t.files, _size(t.size_bytes)) for t in tables]
+    rows = [(t.uri, t.version, t.rows, t.files, size(t.size_bytes)) for t in tables]
     say_columns([("table", "version", "rows", "files", "size"), *rows], right=range(1, 5))
 
 
@@ -127,18 +127,13 @@ def _dead_letters(report: StatusReport) -> None:
         say("\nno dead letters")
         return
     say("")
-    rows = [(each.stage, each.code, each.count) for each in report.dead_letters]
-    say_columns([("dead letters", "code", "count"), *rows], right=[2])
+    rows = [
+        (each.stage, each.code, each.open, each.replayed, each.ignored, each.count)
+        for each in report.dead_letters
+    ]
+    header = ("dead letters", "code", "open", "replayed", "ignored", "total")
+    say_columns([header, *rows], right=range(2, 6))
 
 
 def _known(number: int | None) -> object:
     return "-" if number is None else number
-
-
-def _size(size_bytes: int) -> str:
-    size, unit = float(size_bytes), "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if size < 1024:
-            break
-        size, unit = size / 1024, larger
-    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"

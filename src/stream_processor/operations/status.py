@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -10,14 +10,17 @@ from itertools import islice
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 
+from stream_processor.operations.dlq.letters import DeadLetters
+from stream_processor.operations.dlq.selection import Selector
+from stream_processor.operations.dlq.statuses import statuses_of
 from stream_processor.operations.snapshots import (
     Snapshot,
     Tables,
     note_of,
     open_data,
     open_dead_letters,
+    open_ledger,
     partitions_of,
     superseded,
 )
@@ -83,11 +86,17 @@ class TableStatus:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterCount:
-    """How many dead letters one cause has, ever."""
+    """How many dead letters of one cause are in the table, and what is the case with them.
+
+    `count` is all of them; those that are purged or erased and not removed yet have no number.
+    """
 
     stage: str
     code: str
     count: int
+    open: int = 0
+    replayed: int = 0
+    ignored: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +166,13 @@ class StatusReport:
 def status(tables: Tables, ends: Ends | None = None) -> StatusReport:
     """Read both tables at their heads, and Kafka's ends when `ends` is given.
 
-    Called by `stream-processor status`. Reads logs and two columns of the dead letters, no rows.
+    Called by `stream-processor status`. Reads logs, the ledger and a few columns of the dead
+    letters, no rows.
     Raises `ConfigurationError` when there is no table, and `Unavailable`.
     """
     data = open_data(tables)
     dead = open_dead_letters(tables)
+    letters = DeadLetters(dead, statuses_of(open_ledger(tables))) if dead else None
     recent = list(islice(delta_log.commits_backwards(data.store, data.version), _COMMITS_READ_MAX))
     commits = [found for commit in recent if (found := _commit(commit))]
     return StatusReport(
@@ -170,7 +181,7 @@ def status(tables: Tables, ends: Ends | None = None) -> StatusReport:
         dead_letter_table=_table(dead) if dead else None,
         partitions=tuple(_partitions(data.memory, dead.memory if dead else None, ends)),
         commits=tuple(commits[:COMMITS_SHOWN]),
-        dead_letters=tuple(_dead_letters(dead)) if dead else (),
+        dead_letters=tuple(_dead_letters(letters)) if letters else (),
         flooded=tuple(sorted(_flooded(recent))),
         foreign_writers=tuple(sorted({name for commit in recent if (name := _foreign(commit))})),
     )
@@ -249,15 +260,16 @@ def _table(snapshot: Snapshot) -> TableStatus:
         )
 
 
-def _dead_letters(dead: Snapshot) -> list[DeadLetterCount]:
-    counts: Counter[tuple[str, str]] = Counter()
-    names = ["stage", "code"]
-    with mapped(dead.uri, "reading"):
-        dataset = dead.table.to_pyarrow_dataset(
-            parquet_read_options=ds.ParquetReadOptions(dictionary_columns=set(names))
-        )
-        for batch in dataset.to_batches(columns=names):
-            texts = pa.table({name: batch[name].cast(pa.string()) for name in names})
-            for row in texts.group_by(names).aggregate([([], "count_all")]).to_pylist():
-                counts[row["stage"], row["code"]] += row["count_all"]
-    return [DeadLetterCount(stage, code, n) for (stage, code), n in counts.most_common()]
+def _dead_letters(letters: DeadLetters) -> list[DeadLetterCount]:
+    """The causes with the most open ones first."""
+    counts: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    names = ["stage", "code", "status"]
+    for batch in letters.read_coded(Selector(), names[:2]):
+        texts = pa.table({name: batch[name].cast(pa.string()) for name in names})
+        for row in texts.group_by(names).aggregate([([], "count_all")]).to_pylist():
+            counts[row["stage"], row["code"]][row["status"]] += row["count_all"]
+    found = [
+        DeadLetterCount(stage, code, each.total(), each["open"], each["replayed"], each["ignored"])
+        for (stage, code), each in counts.items()
+    ]
+    return sorted(found, key=lambda each: (-each.open, -each.count, each.stage, each.code))

@@ -46,8 +46,8 @@ def status_report(text: str = "orders", engine: str = "somebody (MERGE)") -> Sta
             CommitStatus(18_431, "2026-11-24T10:04:50.007Z", "WRITE", "x", 17_951, 0, None),
         ),
         dead_letters=(
-            DeadLetterCount("validate", "field.type", 980),
-            DeadLetterCount("parse", text, 8),
+            DeadLetterCount("validate", "field.type", 980, open=40, replayed=930, ignored=10),
+            DeadLetterCount("parse", text, 8, open=8),
         ),
         foreign_writers=(engine,),
     )

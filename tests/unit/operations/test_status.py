@@ -11,6 +11,7 @@ from deltalake import write_deltalake
 from stream_processor.errors import ConfigurationError
 from stream_processor.operations.status import COMMITS_SHOWN, status
 from stream_processor.ports import Partition
+from tests.letters import Letters, broken, good
 from tests.unit.operations.lakehouse import ORDERS, Lakehouse
 
 
@@ -122,3 +123,17 @@ def test_a_missing_table_is_a_clear_error(lake):
     """A typing error in the address must not read as an idle pipeline."""
     with pytest.raises(ConfigurationError, match="there is no table at"):
         status(lake.tables)
+
+
+def test_open_dead_letters_come_first_and_settled_ones_are_told_apart(tmp_path):
+    """A thousand that are replayed are no work; one that is open is."""
+    made = Letters(tmp_path)
+    made.stream(good(0), b"{", b"{", broken(3), broken(4), broken(5))
+    made.act("replayed", 1)
+    made.act("ignored", 2, 3)
+    made.act("failed_again", 4)
+    seen = status(made.tables)
+    assert [(d.code, d.open, d.replayed, d.ignored, d.count) for d in seen.dead_letters] == [
+        ("field.type", 2, 0, 1, 3),
+        ("json.syntax", 0, 1, 1, 2),
+    ]
