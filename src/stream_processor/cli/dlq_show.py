@@ -21,10 +21,16 @@ if TYPE_CHECKING:
     from stream_processor.processor.plan import Plan
     from stream_processor.runtime.config_loader import LoadedPipeline
 
-_UNREADABLE = ("decode", "parse")
-"""A field of the schema cannot mend what failed here."""
-
-_NOT_MENDABLE = "when whoever sends it knows: no schema can read it"
+_KEYS = {
+    "field.enum": "`enum`",
+    "field.format": "`formats`, or `on_error: rescue`",
+    "field.missing": "`from` or `required`",
+    "field.null": "`required`",
+    "field.pattern": "`pattern`",
+    "field.range": "`minimum` or `maximum`",
+    "field.type": "`from`, or `on_error: rescue`",
+}
+"""The key of a field in the schema file that decides about a code."""
 
 
 @selecting("any")
@@ -113,33 +119,30 @@ def _after_record(view: RecordView, loaded: LoadedPipeline) -> None:
     group = short(view.letter["fingerprint"])
     if view.verdict.outcome == "row":
         hints.say_next(hints.dlq("replay", group, "--dry-run", loaded=loaded), "the whole group")
-    elif view.letter["stage"] in _UNREADABLE:
-        _set_aside(group, loaded)
     elif view.letter["stage"] in hints.NO_SCHEMA_HELPS:
-        hints.say_next(_ignore(view.letter["fingerprint"], loaded), _NOT_MENDABLE)
+        _set_aside(group, loaded)
     elif view.verdict.outcome == "dead_letter":
         again = hints.dlq("show", short(view.letter["dlq_id"]), loaded=loaded)
-        hints.say_next(again, _mended(loaded))
+        now = view.verdict
+        hints.say_next(again, _mended(loaded, now.code or "", now.field_path))
 
 
 def _after_group(view: GroupView, loaded: LoadedPipeline) -> None:
     if view.samples:
         hints.say_next(hints.dlq("show", short(view.samples[0]["dlq_id"]), loaded=loaded))
-    if view.group.open and view.group.stage in _UNREADABLE:
+    if view.group.open and view.group.stage in hints.NO_SCHEMA_HELPS:
         _set_aside(short(view.group.fingerprint), loaded)
     elif view.group.open:
         replay = hints.dlq("replay", short(view.group.fingerprint), "--dry-run", loaded=loaded)
-        hints.say_next(replay, _mended(loaded))
+        hints.say_next(replay, _mended(loaded, view.group.code, view.group.field_path))
 
 
-def _mended(loaded: LoadedPipeline) -> str:
+def _mended(loaded: LoadedPipeline, code: str, field: str | None) -> str:
+    """When to go on: which key of which field is to be changed where."""
     from stream_processor.operations.program import from_here
 
-    return f"when {from_here(loaded.schema_path)} is mended"
-
-
-def _ignore(fingerprint: str, loaded: LoadedPipeline) -> str:
-    return hints.dlq("ignore", short(fingerprint), "--note", "WHY", loaded=loaded)
+    key = f": {_KEYS[code]} of {field}" if code in _KEYS and field else ""
+    return f"when {from_here(loaded.schema_path)} is mended{key}"
 
 
 def _set_aside(group: str, loaded: LoadedPipeline) -> None:
