@@ -68,6 +68,8 @@ class Judge:
         """
         if failing:
             first = self._reason(failing[0])
+            if len(failing) == 1 and not unknown:  # most of them
+                return of_field(first)
             return of_field(first, partial(self._others, failing[1:], unknown))
         if not unknown:
             raise InternalError("an event without a reason was to be rejected")
@@ -96,16 +98,16 @@ class Judge:
         token = bytes(failing.token)
         if not token:
             return rules.missing
-        outcome = failing.why or rules.convert(token)
-        if outcome is None:
-            return rules.null
-        if isinstance(outcome, Failure):
-            broken: tuple[str, str] | None = (outcome.value, rules.expected)
-        else:
-            broken = rules.check(outcome)
-        if broken is None:
+        why: Failure | tuple[str, str] | None = failing.why
+        if why is None:
+            outcome = rules.convert(token)
+            if outcome is None:
+                return rules.null
+            why = outcome if isinstance(outcome, Failure) else rules.check(outcome)
+        if why is None:
             raise InternalError("a column failed a field that keeps all rules")
-        return Problem(broken[0], rules.path_text, broken[1], rules.shown(token))
+        code, expected = rules.failures[why] if isinstance(why, Failure) else why
+        return Problem(code, rules.path_text, expected, rules.shown(token))
 
     def _unknown(self, key: str, token: bytes) -> Problem:
         name = excerpt.visible(key[:_TEXT_MAX].encode())[:_TEXT_MAX]
@@ -121,14 +123,15 @@ class _Rules:
         self.convert = converter(field, plan.options.coerce)
         self.check = _check(field)
         self.path_text = field.path_text
-        self.expected = field.expected
+        self.failures = {why: (why.value, field.expected) for why in Failure}
         self.missing = Problem("field.missing", field.path_text, field.expected, None)
         self.null = Problem("field.null", field.path_text, field.expected, "null")
         self._hidden = excerpt.hidden(keys, plan.masks)
+        self._masks = plan.masks
 
     def shown(self, token: bytes) -> str:
         """What stands there, as a dead letter shows it."""
-        return excerpt.MASK if self._hidden else excerpt.shortened(token)
+        return excerpt.MASK if self._hidden else excerpt.shown(token, self._masks)
 
 
 @lru_cache(maxsize=16)

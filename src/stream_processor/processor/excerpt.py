@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from dataclasses import dataclass
 
 import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
 
 MASK = "***"
 ACTUAL_BYTES = 200
 PREVIEW_BYTES = 2_048
 
-Masks = tuple[tuple[str, ...], ...]
+PATTERN_MARK = "re:"
+_BEHIND_THE_CUT = 256  # so far a text is searched behind its cut, lest half a number stays
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _TOKEN = re.compile(
@@ -19,6 +24,17 @@ _TOKEN = re.compile(
 )
 _COLON = re.compile(rb"[ \t\n\r]*:")
 _decode_key = msgspec.json.Decoder(str).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Masks:
+    """What is hidden wherever a value is shown: key paths, and RE2 patterns within any text."""
+
+    paths: tuple[tuple[str, ...], ...] = ()
+    patterns: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.paths) or bool(self.patterns)
 
 
 def visible(data: bytes) -> str:
@@ -38,31 +54,57 @@ def shorten(text: bytes, limit: int) -> bytes:
 
 def actual(token: bytes, keys: tuple[str, ...], masks: Masks) -> str:
     """The value of a field as a dead letter shows it; `keys` is its path without indexes."""
-    return MASK if hidden(keys, masks) else shortened(token)
+    return MASK if hidden(keys, masks) else shown(token, masks)
+
+
+def shown(token: bytes, masks: Masks) -> str:
+    """The beginning of a value whose path nobody hides."""
+    if not masks.patterns:
+        return shortened(token)
+    near = shorten(token, ACTUAL_BYTES + _BEHIND_THE_CUT)
+    return shortened(_covered(near, masks.patterns))
 
 
 def shortened(token: bytes) -> str:
     """The beginning of a value that nobody hides."""
-    return shorten(token, ACTUAL_BYTES).decode()
+    return (token if len(token) <= ACTUAL_BYTES else shorten(token, ACTUAL_BYTES)).decode()
 
 
 def hidden(keys: tuple[str, ...], masks: Masks) -> bool:
     """Whether a mask names the value itself, a part of it, or what it is part of."""
-    shared = ((mask, min(len(mask), len(keys))) for mask in masks)
+    shared = ((mask, min(len(mask), len(keys))) for mask in masks.paths)
     return any(mask[:length] == keys[:length] for mask, length in shared)
 
 
 def preview(value: bytes, masks: Masks, stage: str) -> str:
     """The beginning of a value as text. In broken text nobody can tell what to hide, so all is."""
-    head = masked(shorten(value, PREVIEW_BYTES), masks, stage)
+    if masks.patterns:
+        near = masked(shorten(value, PREVIEW_BYTES + _BEHIND_THE_CUT), masks, stage)
+        head = shorten(near, PREVIEW_BYTES)
+    else:
+        head = masked(shorten(value, PREVIEW_BYTES), masks, stage)
     return head.decode("utf-8", "backslashreplace")
 
 
 def masked(value: bytes, masks: Masks, stage: str) -> bytes:
     """The bytes of a value that may be shown; also called by `dlq show`, for the whole value."""
-    if not masks:
-        return value
-    return _masked(value, masks) if stage == "validate" else MASK.encode()
+    if masks.paths:
+        if stage != "validate":
+            return MASK.encode()
+        value = _masked(value, masks)
+    return _covered(value, masks.patterns)
+
+
+def _covered(text: bytes, patterns: tuple[str, ...]) -> bytes:
+    """Every part that a pattern finds is hidden; what is no UTF-8 is searched byte by byte."""
+    if not patterns:
+        return text
+    found: pa.Array = pa.array([text], pa.binary())
+    with suppress(pa.ArrowInvalid):
+        found = found.cast(pa.string())
+    for pattern in patterns:
+        found = pc.replace_substring_regex(found, pattern, MASK)
+    return bytes(found.cast(pa.binary())[0].as_py())
 
 
 def _masked(head: bytes, masks: Masks) -> bytes:
@@ -86,7 +128,7 @@ class _Masking:
 
     def __init__(self, masks: Masks) -> None:
         self.out: list[bytes] = []
-        self._masks = masks
+        self._masks = masks.paths
         self._open: list[str | None] = []  # under which key each open object or array stands
         self._key: str | None = None  # the key of the value that comes next; None in an array
         self._hidden_depth: int | None = None  # where the value began that is being hidden

@@ -71,7 +71,7 @@ _SAYINGS = {
 }
 
 
-def of_field(first: Problem, others: Callable[[], Iterable[Problem]]) -> Rejection:
+def of_field(first: Problem, others: Callable[[], Iterable[Problem]] = tuple) -> Rejection:
     """A rejection for problems with fields; the first one decides and speaks."""
     return Rejection(first, _pattern(first.code, first.field_path, first.expected), None, others)
 
