@@ -13,6 +13,7 @@ from stream_processor.cli import hints
 from stream_processor.cli.dlq_job import job
 from stream_processor.cli.dlq_replay_screens import show_rehearsal, show_report
 from stream_processor.cli.dlq_selector import PipelineOption, selecting
+from stream_processor.cli.dlq_words import short
 from stream_processor.cli.endings import DONE, FINDINGS
 from stream_processor.cli.options import AsJson, Verbose
 from stream_processor.cli.output import say_json
@@ -73,12 +74,7 @@ def replay(
     """
     from stream_processor.operations.dlq.replay_request import ReplayRequest
 
-    if dry_run and yes:
-        raise typer.BadParameter("--dry-run and --yes exclude each other", param_hint="--yes")
-    if not (dry_run or yes or sys.stdout.isatty()):
-        raise typer.BadParameter(
-            "say --dry-run or --yes, as there is no terminal to ask", param_hint="--yes"
-        )
+    _check_decided(dry_run=dry_run, yes=yes)
     request = ReplayRequest(
         selector=selector,
         to=_topic(to, tuple(header or ()), same_topic=yes_same_topic),
@@ -95,6 +91,15 @@ def replay(
     return _replay(loaded, request, as_json) if yes else _rehearse(loaded, request, as_json)
 
 
+def _check_decided(*, dry_run: bool, yes: bool) -> None:
+    if dry_run and yes:
+        raise typer.BadParameter("--dry-run and --yes exclude each other", param_hint="--yes")
+    if not (dry_run or yes or sys.stdout.isatty()):
+        raise typer.BadParameter(
+            "say --dry-run or --yes, as there is no terminal to ask", param_hint="--yes"
+        )
+
+
 def _rehearse(loaded: LoadedPipeline, request: ReplayRequest, as_json: bool) -> int:  # noqa: FBT001 - the flag as it came
     from stream_processor.operations.dlq.replay_dry_run import rehearse
     from stream_processor.runtime.clock import SystemClock
@@ -106,6 +111,8 @@ def _rehearse(loaded: LoadedPipeline, request: ReplayRequest, as_json: bool) -> 
         show_rehearsal(made)
         if made.tally.replayed:
             hints.say_next(hints.again("--yes", without="--dry-run"))
+        elif example := next(iter(made.tally.failures.examples.values()), None):
+            hints.say_next(hints.dlq("show", short(example), loaded=loaded), "why it still fails")
     return FINDINGS if made.tally.failed or made.tally.skipped else DONE
 
 
