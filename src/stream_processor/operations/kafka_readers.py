@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from stream_processor.config.pipeline import Pipeline
 from stream_processor.ports import Offsets, Partition, Standing
@@ -12,6 +13,7 @@ from stream_processor.sources.kafka_sample import KafkaSample
 from stream_processor.sources.kafka_settings import KafkaSettings
 
 _MEMORY_BYTES = 64 * 2**20
+_PERSONS_PATIENCE_SECONDS = 4.5
 
 
 class Silent:
@@ -45,8 +47,13 @@ def holes_reader(pipeline: Pipeline) -> KafkaHoles:
 
 
 def sample_reader(pipeline: Pipeline) -> KafkaSample:
-    """For `check --connect` and `check --sample`. Nothing is contacted yet."""
-    return KafkaSample(_settings(pipeline), Silent(), SystemClock())
+    """For `check --connect` and `check --sample`. Nothing is contacted yet.
+
+    A person waits for the answer, so a Kafka that is away is given half of the time that a run
+    gives one that may only be slow.
+    """
+    settings = replace(_settings(pipeline), request_seconds=_PERSONS_PATIENCE_SECONDS)
+    return KafkaSample(settings, Silent(), SystemClock())
 
 
 def _settings(pipeline: Pipeline) -> KafkaSettings:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from stream_processor.config.fields import SchemaFile
 from stream_processor.config.pipeline import Pipeline, StorageConfig
 from stream_processor.errors import StreamProcessorError, TableRefused
 from stream_processor.operations import check
@@ -57,6 +59,29 @@ def test_a_store_in_a_folder(tmp_path: Path) -> None:
     assert "to be made by the first run" in check._store(folder.as_uri(), StorageConfig())
     assert list(tmp_path.iterdir()) == []
     assert check._store(str(tmp_path), StorageConfig()) == f"{tmp_path}: a local folder"
+
+
+def test_a_broker_that_is_away_is_told_while_the_person_still_looks() -> None:
+    """Ten seconds of nothing look like a hang. The reason must be there all the same."""
+    with socket.socket() as nobody_listens:
+        nobody_listens.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{nobody_listens.getsockname()[1]}"
+        pipeline = Pipeline.model_validate(
+            {
+                "version": 1,
+                "name": "orders",
+                "source": {"kafka": {"bootstrap_servers": address, "topics": ("orders",)}},
+                "schema": {"file": "orders.yaml"},
+                "sink": {"delta": {"table": "orders"}},
+            }
+        )
+        fields = [{"name": "a", "type": "int"}]
+        schema = SchemaFile.model_validate({"version": 1, "name": "a", "fields": fields})
+        probe = next(check.probes(pipeline, schema))
+    assert not probe.ok
+    assert "Connection refused" in probe.text
+    assert "bootstrap_servers" in probe.hint
+    assert probe.seconds < 9  # a run gives it ten
 
 
 def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
