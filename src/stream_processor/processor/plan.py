@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
 from stream_processor.errors import ConfigurationError
+from stream_processor.processor.excerpt import PATTERN_MARK, Masks
 from stream_processor.schema.event import EventSchema
 from stream_processor.schema.paths import parse_path
+from stream_processor.schema.pattern import mask_refusal
 from stream_processor.schema.table import partition_problems, rescues, table_schema
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -42,14 +45,14 @@ class Plan:
     """Everything that judges an event. Made once per start by `make_plan`; never changes.
 
     A plan equals only itself, so what is compiled from it can be kept by it (`lru_cache`).
-    `table` is the schema of `Processed.valid`; `masks` are the key paths to hide in previews.
+    `table` is the schema of `Processed.valid`; `masks` is what to hide in previews.
     """
 
     schema: EventSchema
     options: PlanOptions
     table: pa.Schema
     rescues: bool
-    masks: tuple[tuple[str, ...], ...]
+    masks: Masks
 
 
 def make_plan(schema: EventSchema, options: PlanOptions) -> Plan:
@@ -58,14 +61,8 @@ def make_plan(schema: EventSchema, options: PlanOptions) -> Plan:
         f"partition_by[{index}]: {why}"
         for index, why in partition_problems(schema, options.metadata, options.partition_by)
     ]
-    masks = []
-    for text in options.preview_mask:
-        try:
-            keys = tuple(step for step in parse_path(text) if isinstance(step, str))
-        except ValueError as error:
-            found.append(f"preview_mask {text}: {error}")
-        else:
-            masks.append(keys)  # every element of a list is hidden, so indexes are left out
+    masks, wrong = _masks(options.preview_mask)
+    found += wrong
     if found:
         raise ConfigurationError("; ".join(found))
     return Plan(
@@ -73,8 +70,29 @@ def make_plan(schema: EventSchema, options: PlanOptions) -> Plan:
         options=options,
         table=table_schema(schema, options.metadata, options.unknown_fields, options.partition_by),
         rescues=rescues(schema, options.unknown_fields),
-        masks=tuple(masks),
+        masks=masks,
     )
+
+
+def _masks(texts: Sequence[str]) -> tuple[Masks, list[str]]:
+    """What a person wants hidden, by path or by `re:` and a pattern; and what is wrong with it."""
+    paths, patterns, wrong = [], [], []
+    for text in texts:
+        if text.startswith(PATTERN_MARK):
+            pattern = text.removeprefix(PATTERN_MARK)
+            why = mask_refusal(pattern)
+            if why is None:
+                patterns.append(pattern)
+            else:
+                wrong.append(f"preview_mask {text}: {why}")
+            continue
+        try:
+            keys = tuple(step for step in parse_path(text) if isinstance(step, str))
+        except ValueError as error:
+            wrong.append(f"preview_mask {text}: {error}")
+        else:
+            paths.append(keys)  # every element of a list is hidden, so indexes are left out
+    return Masks(tuple(paths), tuple(patterns)), wrong
 
 
 @dataclass(frozen=True, slots=True)

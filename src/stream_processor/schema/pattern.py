@@ -41,6 +41,14 @@ def refusal(text: str) -> str | None:
     return None
 
 
+def mask_refusal(text: str) -> str | None:
+    """The same for a pattern that hides what it finds within a text: it must find something."""
+    why = refusal(text)
+    if why is None and pc.match_substring_regex(pa.array([""], pa.string()), text)[0].as_py():
+        return "it matches where there is nothing; write what is to be hidden, like [0-9]{13,19}"
+    return why
+
+
 def matches(texts: pa.Array, text: str) -> pa.Array:
     """One boolean per string: does the pattern match all of it? Null stays null.
 
