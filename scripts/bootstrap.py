@@ -11,8 +11,11 @@ import fcntl
 import hashlib
 import importlib.util
 import os
+import shlex
+import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,6 +24,7 @@ PYTHON = VENV / "bin" / "python"
 LOCKS = {"runtime": "requirements.lock", "dev": "requirements-dev.lock"}
 COVERED_BY = {"runtime": ("runtime", "dev"), "dev": ("dev",)}
 BUILD_LOCK = "requirements-build.lock"
+NATIVE = ROOT / "src" / "stream_processor" / "processor" / "native"
 
 
 def main(level: str) -> None:
@@ -36,8 +40,7 @@ def main(level: str) -> None:
         say(f"Installing the packages of {LOCKS[level]} into .venv (takes a minute the first time)")
         pip("--require-hashes", "--only-binary", ":all:", "-r", LOCKS[level])
         pip("--require-hashes", "--only-binary", ":all:", "-r", BUILD_LOCK)
-        say("Installing stream-processor itself, editable")
-        pip("--no-deps", "--no-build-isolation", "--editable", ".")
+        install_itself(level)
         stamp(level).write_text(state_of(level))
 
 
@@ -48,8 +51,9 @@ def stamp(level: str) -> Path:
 
 def state_of(level: str) -> str:
     """A hash over everything that decides what is installed, and for which interpreter."""
-    files = (LOCKS[level], BUILD_LOCK, "pyproject.toml")
-    content = b"".join((ROOT / name).read_bytes() for name in files)
+    files = [ROOT / name for name in (LOCKS[level], BUILD_LOCK, "pyproject.toml")]
+    files += sorted(NATIVE.glob("*.[ch]"))
+    content = b"".join(path.read_bytes() for path in files)
     return hashlib.sha256(f"{sys.version}{ROOT}".encode() + content).hexdigest()
 
 
@@ -76,10 +80,36 @@ def works() -> bool:
     return done.returncode == 0 and done.stdout.strip() == sys.version
 
 
-def pip(*arguments: str) -> None:
+def install_itself(level: str) -> None:
+    """The package, editable, with its C part where it can be built: it is optional.
+
+    Whoever runs all tests needs it, so for them a compiler comes with the packages.
+    """
+    say("Installing stream-processor itself, editable")
+    for built in NATIVE.glob("*.so"):
+        built.unlink()  # of older sources
+    install = ("--no-deps", "--no-build-isolation", "--editable", ".")
+    pip(*install, **compiler())
+    if level == "dev" and not any(NATIVE.glob("*.so")):
+        say("Building its C part with the compiler from the packages (takes a minute)")
+        zig = f"{shlex.quote(str(PYTHON))} -m ziglang cc"
+        cache = str(VENV / ".zig-cache")
+        pip(*install, CC=zig, LDSHARED=f"{zig} -shared", ZIG_GLOBAL_CACHE_DIR=cache)
+
+
+def compiler() -> dict[str, str]:
+    """Settings for a C compiler that is there though Python was not built with it."""
+    expected = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    if shutil.which(expected[0]) or not shutil.which("cc"):
+        return {}
+    return {"CC": "cc", "LDSHARED": "cc -shared", "CFLAGS": "-O2"}
+
+
+def pip(*arguments: str, **settings: str) -> None:
     """Run the pip of `.venv`, undisturbed by settings meant for other environments."""
     ignored = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PYTHONPATH", "PYTHONHOME")
     environment = {name: value for name, value in os.environ.items() if name not in ignored}
+    environment |= settings
     command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
     if not sys.stdout.isatty():
         command.append("--quiet")

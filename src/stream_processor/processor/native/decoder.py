@@ -111,6 +111,11 @@ class _Paths:
         return Found(self.text, tokens)
 
 
+def decoder_name() -> str:
+    """`native` where the library was built, else `python`; for whoever asks what is in use."""
+    return "python" if library() is None else "native"
+
+
 @lru_cache(maxsize=16)
 def native_decoder_of(plan: Plan) -> NativeDecoder | None:
     """The decoder of a plan; None where the library was not built or the plan does not want it."""
