@@ -142,10 +142,12 @@ def test_config_show_says_where_a_value_comes_from(command: Command, files: Path
 
 def test_config_schema_is_the_one_of_the_package(command: Command) -> None:
     """Editors that fetch it from the program get what is committed."""
-    from stream_processor.config.json_schema import pipeline_json_schema, schema_json_schema
+    from stream_processor.config import json_schema
 
-    assert json.loads(command("config", "schema").out) == pipeline_json_schema()
-    assert json.loads(command("config", "schema", "schema").out) == schema_json_schema()
+    assert json.loads(command("config", "schema").out) == json_schema.pipeline_json_schema()
+    for which in ("pipeline", "schema", "fixture"):
+        made = getattr(json_schema, f"{which}_json_schema")()
+        assert json.loads(command("config", "schema", which).out) == made
 
 
 def test_version_names_what_it_stands_on(command: Command) -> None:
