@@ -27,12 +27,15 @@ class IdIndex:
 
     def __init__(self, ids: pa.StringArray) -> None:
         self._ids = ids
-        keys = _keys(ids)
         self._keys: Keys | None = None  # None: ids of another form, or two with equal bits
-        if keys is None or len(np.unique(keys)) < len(keys):
+        keys = keys_of(ids)
+        if keys is None:
             return
         self._order = np.argsort(keys)
-        self._keys = keys[self._order]
+        ordered = keys[self._order]
+        if (ordered[1:] == ordered[:-1]).any():
+            return
+        self._keys = ordered
         self._maybe = np.zeros(1 << _TABLE_BITS, dtype=np.bool_)
         self._maybe[keys >> _SHIFT] = True
 
@@ -41,7 +44,7 @@ class IdIndex:
         found = np.full(len(ids), -1, np.int64)
         if not len(self._ids):
             return found
-        keys = _keys(ids)
+        keys = keys_of(ids)
         if keys is None or self._keys is None:
             places = pc.index_in(ids, value_set=self._ids).fill_null(-1)
             return np.asarray(places, dtype=np.int64)
@@ -56,7 +59,7 @@ class IdIndex:
         return found
 
 
-def _keys(ids: Any) -> Keys | None:
+def keys_of(ids: Any) -> Keys | None:
     """64 bits of each id; None when one is not 32 bytes long, as all of ours are."""
     if ids.null_count or not pa.types.is_string(ids.type):
         return None

@@ -85,3 +85,18 @@ def test_the_newest_action_is_the_status(tmp_path: Path) -> None:
     assert offsets(made, Selector(status="open")) == [2, 3]
     assert offsets(made, Selector(status="ignored")) == [1]
     assert made.verify().clean
+
+
+def test_of_many_actions_the_newest_of_each_record_counts(tmp_path: Path) -> None:
+    """A ledger grows for years: most records have one row, some have several, in any order."""
+    made = world(tmp_path)
+    for offset, action, at in (
+        (1, "ignored", 30.0),
+        (2, "ignored", 30.0),
+        (2, "reopened", 10.0),
+        (3, "failed_again", 20.0),
+        (3, "replayed", 20.0),
+    ):
+        act(made, offset, action, at)
+    for status, expected in (("ignored", [1, 2]), ("replayed", [3]), ("open", [])):
+        assert offsets(made, Selector(status=status)) == expected
