@@ -24,13 +24,14 @@ from obstore.exceptions import (
 from obstore.store import LocalStore, S3Store
 
 from stream_processor.config.pipeline import StorageConfig
-from stream_processor.errors import (
-    ConfigurationError,
-    CredentialsRejected,
-    StoreUnavailable,
-    StreamProcessorError,
-)
+from stream_processor.errors import ConfigurationError, Unavailable
 from stream_processor.ports import ObjectStore
+from stream_processor.store_errors import (
+    access_refused,
+    known_failure,
+    names_no_bucket,
+    unanswered,
+)
 
 # Bounds of one request, far below Kafka's `max.poll.interval.ms` (300 s): the library's defaults
 # are 30 s, 10 retries, 180 s, so a store that hangs would cost us our partitions.
@@ -57,16 +58,6 @@ _SHARED_OPTIONS = frozenset(
         "aws_endpoint_url_sts",
     }
 )
-
-# The library gives these as one generic error; only the store's own code in its text tells.
-_DENIED = (
-    "403 Forbidden",
-    "401 Unauthorized",
-    "AccessDenied",
-    "InvalidAccessKeyId",
-    "SignatureDoes",
-)
-_NO_BUCKET = "NoSuchBucket"
 
 
 def open_store(table_uri: str, storage: StorageConfig) -> ObjectStore:
@@ -126,43 +117,16 @@ def ca_environment(storage: StorageConfig) -> dict[str, str]:
     return {"SSL_CERT_FILE": storage.ca_file} if storage.ca_file else {}
 
 
-def store_error(error: BaseException, place: str) -> StreamProcessorError:
+def store_error(error: BaseException, place: str) -> Unavailable:
     """The error of ours that a failed call to the store at `place` means; for `raise ... from`.
 
     The sentence is ours: the library's own text may hold addresses and query strings.
     """
     text = str(error)
-    if _NO_BUCKET in text:
-        return StoreUnavailable(
-            f"the bucket of {place} does not exist",
-            hint="create it, or correct the table's address",
-        )
-    denied = isinstance(error, PermissionDeniedError | UnauthenticatedError)
-    if denied or any(sign in text for sign in _DENIED):
-        return CredentialsRejected(
-            f"access to {place} was refused", hint="check the keys and what they are allowed to do"
-        )
-    return StoreUnavailable(
-        f"{place} does not answer as it should ({_reason(text)})",
-        hint="check that the store is up and that its endpoint is right",
-    )
-
-
-def _reason(text: str) -> str:
-    signs = {
-        "BadScheme": "plain http is not allowed",
-        "builder error": "plain http is not allowed",
-        "kind: Timeout": "timed out",
-        "timed out": "timed out",
-        "kind: Connect": "no connection",
-        "error sending request": "no connection",
-        "No space left": "no space left",
-        "Permission denied": "no permission",
-        "Read-only file system": "read-only",
-        "503": "it asks to slow down or is not ready",
-        "500 Internal": "it reports an internal error",
-    }
-    return next((reason for sign, reason in signs.items() if sign in text), "an error was returned")
+    known = known_failure(text, place)
+    if known is None and isinstance(error, PermissionDeniedError | UnauthenticatedError):
+        return access_refused(place)
+    return known or unanswered(text, place)
 
 
 def _open_s3(bucket: str, prefix: str, storage: StorageConfig) -> ObjectStore:
@@ -261,7 +225,7 @@ class _Store:
         try:
             return bytes(obstore.get(self.store, self.prefix + key).bytes())
         except FileNotFoundError as error:
-            if _NO_BUCKET in str(error):
+            if names_no_bucket(str(error)):
                 raise store_error(error, self.place) from error
             raise FileNotFoundError(f"{self.place}/{key}") from error
         except (BaseError, OSError) as error:
@@ -280,7 +244,7 @@ class _Store:
         try:
             obstore.delete(self.store, self.prefix + key)
         except FileNotFoundError as error:
-            if _NO_BUCKET in str(error):
+            if names_no_bucket(str(error)):
                 raise store_error(error, self.place) from error
         except (BaseError, OSError) as error:
             raise store_error(error, self.place) from error

@@ -12,21 +12,10 @@ from contextlib import contextmanager
 
 from deltalake.exceptions import CommitFailedError, DeltaError, DeltaProtocolError
 
-from stream_processor.errors import (
-    CredentialsRejected,
-    Fenced,
-    StoreUnavailable,
-    StreamProcessorError,
-    TableRefused,
-)
+from stream_processor.errors import Fenced, StoreUnavailable, StreamProcessorError, TableRefused
+from stream_processor.store_errors import known_failure, unanswered
 
-_REJECTED = re.compile(
-    r"AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken"
-    r"|RequestTimeTooSkewed|\b40[13]\b|Forbidden|Unauthorized"
-)
-_FULL = re.compile(r"StorageFull|No space left|\b507\b|QuotaExceeded")
 _STORE = re.compile(r"object store|Generic|HTTP|connect|timed? ?out|I/O|IO error", re.IGNORECASE)
-_MISSING = re.compile(r"NoSuchBucket|bucket does not exist", re.IGNORECASE)
 
 
 @contextmanager
@@ -56,32 +45,13 @@ def mapped(table: str, doing: str) -> Iterator[None]:
 def _unavailable(error: Exception, table: str, doing: str) -> StreamProcessorError:
     """The kind is in the text only: the library raises `OSError` for everything of the store."""
     text = str(error)
-    if "RequestTimeTooSkewed" in text:
-        return CredentialsRejected(
-            f"the store refused a request while {doing} {table}: the clocks differ too much",
-            hint="set this machine's clock (NTP)",
-        )
-    if _REJECTED.search(text):
-        return CredentialsRejected(
-            f"the store refused the credentials while {doing} {table}",
-            hint="check the access key, its secret and its rights on the bucket",
-        )
-    if _FULL.search(text):
-        return StoreUnavailable(
-            f"the store is full while {doing} {table}", hint="free space; this goes on by itself"
-        )
-    if _MISSING.search(text):
-        return StoreUnavailable(
-            f"the bucket of {table} does not exist",
-            hint="create the bucket; this goes on by itself",
-        )
+    known = known_failure(text, table, doing)
+    if known is not None:
+        return known
     if isinstance(error, DeltaError) and not _STORE.search(text):
         return StoreUnavailable(
             f"the Delta library failed ({type(error).__name__}) while {doing} {table}",
             hint="the table's log or schema may have been changed by someone: see `status`; "
             "this is tried again by itself",
         )
-    return StoreUnavailable(
-        f"the store did not answer as it should while {doing} {table}",
-        hint="check that it runs and can be reached; this goes on by itself",
-    )
+    return unanswered(text, table, doing)

@@ -139,6 +139,9 @@ def test_a_ca_file_reaches_both_clients(tmp_path):
         ("403 Forbidden <Code>InvalidAccessKeyId</Code>", CredentialsRejected, "refused"),
         ("HTTP error: error sending request", StoreUnavailable, "no connection"),
         ("No space left on device", StoreUnavailable, "no space left"),
+        ("<Code>RequestTimeTooSkewed</Code>", CredentialsRejected, "clocks differ"),
+        ("<Code>ExpiredToken</Code>", CredentialsRejected, "refused"),
+        ("507 Insufficient Storage", StoreUnavailable, "no space left"),
         ("something new", StoreUnavailable, "an error was returned"),
     ],
 )
