@@ -187,3 +187,17 @@ def test_ctrl_c_ends_it_between_two_steps(tmp_path: Path) -> None:
     assert len(made.actions()) < len(LEDGER)
     made.replay()
     is_right(made)
+
+
+def test_a_table_that_others_rewrite_ends_it_with_the_reason(tmp_path: Path) -> None:
+    """No colleague is to blame: the sentence must not send anybody looking for one."""
+    made = world(tmp_path)
+
+    def meanwhile(reached: str) -> None:
+        if reached == "replay.claimed":
+            DeltaTable(made.tables.data).update({"amount": "'7'"}, predicate="id = 7")
+
+    with pytest.raises(Fenced, match="deleted, compacted or restored"):
+        made.replay(kill_point=meanwhile)
+    made.replay()
+    is_right(made)

@@ -282,3 +282,32 @@ def test_a_topic_that_does_not_exist_is_told(world: World, kafka: Kafka) -> None
     world.job.finish()
     assert world.replay(topic="no-such-topic") == 3
     assert "there is no topic no-such-topic" in world.log()
+
+
+@pytest.mark.parametrize("heir", ["topic", "table"])
+def test_a_sender_that_was_overtaken_sends_nothing_more(
+    kafka: Kafka, world: World, topic: MakeTopic, heir: str
+) -> None:
+    """It wakes up in the middle of its transaction: that is over, and so is its turn."""
+    target = topic(partitions=2)
+    send_broken(kafka, source_topic(world), 40)
+    world.job.finish()
+    go, steps = world.folder / "go", world.folder / "older.steps"
+    older = world.start(
+        "older", topic=target, wait="topic.before_commit", go=str(go), steps=str(steps)
+    )
+    wait_until(
+        lambda: steps.exists() and "topic.before_commit" in steps.read_text(),
+        "the older one did not send",
+    )
+    newer = {"topic": target} if heir == "topic" else {}
+    assert world.replay("newer", **newer) == 0, world.log("newer")
+    go.touch()
+    assert older.wait(60) == 1, world.log("older")
+    if heir == "table":  # it took only what today's rules take, and nothing is valid here
+        assert world.replay("last", topic=target) == 0, world.log("last")
+    sent = read_committed(kafka, target)
+    places = Counter((origin["partition"], origin["offset"]) for _, _, origin, _ in sent)
+    assert set(places.values()) == {1}
+    assert len(places) == 40
+    prove(world.job, world.storage_options)

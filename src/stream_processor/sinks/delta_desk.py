@@ -135,7 +135,7 @@ class Desk:
         try:
             act()
         except Fenced as lost:
-            raise _taken() from lost
+            raise self._lost() from lost
         self.number += 1
         self._kill_point("desk.after_step")
 
@@ -173,6 +173,15 @@ class Desk:
         """What the commit of the next step must carry to be the next."""
         return {desk_id(self.spec.pipeline_id): self.number + 1}
 
+    def _lost(self) -> Fenced:
+        """Why a step did not become durable, as the head of the table tells."""
+        table = load(self.spec)
+        number = 0
+        if table is not None:
+            txns = delta_log.transactions(self.store, table.version())
+            number = txns.get(desk_id(self.spec.pipeline_id), 0)
+        return _taken() if number > self.number else _changed(self.spec.uri)
+
     def _renew_handle(self) -> None:
         """Now and then a new handle on the very version of the old one: it is the same lock."""
         if self._steps_on_handle >= _STEPS_PER_HANDLE:
@@ -191,4 +200,11 @@ def _taken() -> Fenced:
     return Fenced(
         "another replay, purge or erase of this pipeline has begun and has the desk now",
         hint="wait until it has ended, then start this again: what is done stays done",
+    )
+
+
+def _changed(uri: str) -> Fenced:
+    return Fenced(
+        f"somebody deleted, compacted or restored rows of {uri} meanwhile",
+        hint="start this again: what is done stays done",
     )

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 from deltalake import DeltaTable
 
+from stream_processor.errors import Fenced
 from stream_processor.ports import ObjectStore
 from stream_processor.sinks import delta_log
 from stream_processor.sinks.delta_commit import commit
@@ -26,6 +27,8 @@ from stream_processor.sinks.delta_create import (
     refuse_unless_writable,
 )
 from stream_processor.sinks.delta_desk import write_id
+
+_TRIES_MAX = 5
 
 
 class Ledger:
@@ -56,10 +59,18 @@ class Ledger:
     def record(self, actions: pa.Table, number: int, note: Mapping[str, Any]) -> None:
         """The same for all that the `Desk.write` of this number did, which is known from now on.
 
-        Nothing is lost when it is done twice, as the newest row of a dead letter counts.
+        Nothing is lost when it is done twice, as the newest row of a dead letter counts: so when an
+        older job, which has lost the desk, says its last word at this moment, it is tried again.
         """
         txns = {write_id(self.spec.pipeline_id): number}
-        commit(self.spec.uri, self._open(), actions, txns, {"kind": "actions", **note})
+        for tries in range(1, _TRIES_MAX + 1):
+            try:
+                commit(self.spec.uri, self._open(), actions, txns, {"kind": "actions", **note})
+            except Fenced:
+                if tries == _TRIES_MAX:
+                    raise
+            else:
+                return
 
     def report(self, note: Mapping[str, Any]) -> None:
         """Leave what a job did as a whole in the log of the ledger, in a commit without rows."""

@@ -328,3 +328,13 @@ def test_hostile_values_and_keys_cost_only_themselves(tmp_path: Path, value: byt
     assert made.rehearse(patch=patch).tally.replayed >= 1
     assert made.replay().tally.replayed == 1
     made.prove()
+
+
+def test_many_steps_on_one_desk(tmp_path: Path) -> None:
+    """A handle of the table grows with its commits, so it is exchanged; the lock must stay."""
+    made = rows_max(tmp_path, 1)
+    made.stream(*(event(n, f"{n} EUR") for n in range(5, 50)))
+    made.mend()
+    report = made.replay()
+    assert (report.steps, report.tally.replayed) == (49, 47)
+    made.prove()
