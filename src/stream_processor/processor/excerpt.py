@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stream_processor.schema.masks import Masks
+
 MASK = "***"
 ACTUAL_BYTES = 200
 PREVIEW_BYTES = 2_048
 
-PATTERN_MARK = "re:"
 _BEHIND_THE_CUT = 256  # so far a text is searched behind its cut, lest half a number stays
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
@@ -24,17 +24,6 @@ _TOKEN = re.compile(
 )
 _COLON = re.compile(rb"[ \t\n\r]*:")
 _decode_key = msgspec.json.Decoder(str).decode
-
-
-@dataclass(frozen=True, slots=True)
-class Masks:
-    """What is hidden wherever a value is shown: key paths, and RE2 patterns within any text."""
-
-    paths: tuple[tuple[str, ...], ...] = ()
-    patterns: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.paths) or bool(self.patterns)
 
 
 def visible(data: bytes) -> str:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
 from stream_processor.errors import ConfigurationError
-from stream_processor.processor.excerpt import PATTERN_MARK, Masks
 from stream_processor.schema.event import EventSchema
-from stream_processor.schema.paths import parse_path
-from stream_processor.schema.pattern import mask_refusal
+from stream_processor.schema.masks import Masks, parse_masks
 from stream_processor.schema.table import partition_problems, rescues, table_schema
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -61,8 +58,8 @@ def make_plan(schema: EventSchema, options: PlanOptions) -> Plan:
         f"partition_by[{index}]: {why}"
         for index, why in partition_problems(schema, options.metadata, options.partition_by)
     ]
-    masks, wrong = _masks(options.preview_mask)
-    found += wrong
+    masks, wrong = parse_masks(options.preview_mask)
+    found += [f"preview_mask {options.preview_mask[index]}: {why}" for index, why in wrong]
     if found:
         raise ConfigurationError("; ".join(found))
     return Plan(
@@ -72,27 +69,6 @@ def make_plan(schema: EventSchema, options: PlanOptions) -> Plan:
         rescues=rescues(schema, options.unknown_fields),
         masks=masks,
     )
-
-
-def _masks(texts: Sequence[str]) -> tuple[Masks, list[str]]:
-    """What a person wants hidden, by path or by `re:` and a pattern; and what is wrong with it."""
-    paths, patterns, wrong = [], [], []
-    for text in texts:
-        if text.startswith(PATTERN_MARK):
-            pattern = text.removeprefix(PATTERN_MARK)
-            why = mask_refusal(pattern)
-            if why is None:
-                patterns.append(pattern)
-            else:
-                wrong.append(f"preview_mask {text}: {why}")
-            continue
-        try:
-            keys = tuple(step for step in parse_path(text) if isinstance(step, str))
-        except ValueError as error:
-            wrong.append(f"preview_mask {text}: {error}")
-        else:
-            paths.append(keys)  # every element of a list is hidden, so indexes are left out
-    return Masks(tuple(paths), tuple(patterns)), wrong
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from stream_processor.config.fields import SchemaFile
 from stream_processor.config.findings import Finding
 from stream_processor.config.model_keys import KeyPath
-from stream_processor.config.pipeline import DeltaSink, Pipeline
+from stream_processor.config.pipeline import DeadLetterConfig, DeltaSink, Pipeline
 from stream_processor.config.rules import RULES
 from stream_processor.runtime.config_mode import check_default_variables
 from stream_processor.runtime.config_overrides import apply_overrides
@@ -38,6 +38,7 @@ from stream_processor.runtime.config_yaml import (
     read_yaml,
 )
 from stream_processor.schema.compile import SchemaInvalid, compile_schema
+from stream_processor.schema.masks import parse_masks
 from stream_processor.schema.table import partition_problems
 
 
@@ -78,6 +79,7 @@ def load_pipeline(
     references.resolve(document)
     pipeline = validate(document, Pipeline)
     apply_rules(document, RULES)
+    _check_masks(document)
     schema = _named_schema(document, path.parent)
     schema_file = _check_schema(document, schema)
     problems = (*extra, *document.problems, *(schema.problems if schema else ()))
@@ -120,6 +122,12 @@ def read_file(path: Path) -> Document:
     except (OSError, ValueError) as error:
         message = f"the file cannot be read: {why_unreadable(error)}"
         raise InvalidConfiguration([Problem(name, 0, 0, message)]) from error
+
+
+def _check_masks(document: Document) -> None:
+    section = readable_section(document, ("dlq",), DeadLetterConfig, ("preview_mask",))
+    for index, message in parse_masks(section.preview_mask)[1] if section else ():
+        add_finding(document, ("dlq",), Finding(("preview_mask", index), message))
 
 
 def _named_schema(document: Document, folder: Path) -> Document | None:

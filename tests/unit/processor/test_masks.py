@@ -13,11 +13,11 @@ from stream_processor.processor.excerpt import (
     ACTUAL_BYTES,
     MASK,
     PREVIEW_BYTES,
-    Masks,
     masked,
     preview,
     shown,
 )
+from stream_processor.schema.masks import Masks
 from tests import builders
 
 CARD = r"re:\b[0-9]{4}(?:[ -]?[0-9]{4}){3}\b"

@@ -134,6 +134,23 @@ def test_a_wrong_value_is_explained(tmp_path: Path, line: str, message: str, hin
     assert problem.line == 6
 
 
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("$.card", "dlq.preview_mask[1]: "),
+        ("'re:(?=x)'", "dlq.preview_mask[1]: not RE2 syntax"),
+        ("'re:[0-9]*'", "dlq.preview_mask[1]: it matches where there is nothing"),
+    ],
+)
+def test_a_mask_that_hides_nothing_is_found_before_a_run(
+    tmp_path: Path, entry: str, message: str
+) -> None:
+    """It would be noticed by whoever reads the secret."""
+    (problem,) = problems_of(write(tmp_path, f"{PIPELINE}dlq: {{preview_mask: [a, {entry}]}}\n"))
+    assert problem.message.startswith(message)
+    assert (problem.line, problem.column) == (6, 25)
+
+
 @pytest.mark.parametrize("version", ["2", "0", "true", '"1"', "1.0x"])
 def test_another_version_is_refused(tmp_path: Path, version: str) -> None:
     """A newer file must not be read as if it were an old one."""
