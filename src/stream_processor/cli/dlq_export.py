@@ -53,7 +53,13 @@ def export(
     A fixture expects what today's rules make of each; change it to what you want, mend the schema
     file until `test` passes, then replay.
     """
-    from stream_processor.operations.dlq.export import chosen, lines, refuse_existing, save
+    from stream_processor.operations.dlq.export import (
+        chosen,
+        lines,
+        refuse_existing,
+        save,
+        save_over,
+    )
     from stream_processor.operations.dlq.export_fixture import RECORDS_MAX
     from stream_processor.operations.dlq.letters import open_letters
     from stream_processor.operations.dlq.nearest import nothing_matched
@@ -75,7 +81,7 @@ def export(
         for line in text:
             say(line)
         return
-    save(output, text)
+    (save_over if force else save)(output, text)
     _tell(count, output, format_)
 
 

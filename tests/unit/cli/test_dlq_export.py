@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stream_processor.operations.dlq import export_fixture
+from stream_processor.errors import ConfigurationError
+from stream_processor.operations.dlq import export, export_fixture
 from stream_processor.operations.fixture_values import json_bytes
 from stream_processor.runtime.config_yaml import read_text
 from tests.letters import Letters, broken, good
@@ -102,6 +103,16 @@ def test_a_file_is_never_replaced_unasked(command: Command, world: Letters) -> N
     assert exported(command, "-o", "kept", "--force", "--limit", "2").code == 0
     assert len(Path("kept").read_text().splitlines()) == 2
     assert sorted(path.name for path in Path().glob(".kept*")) == []
+
+
+def test_a_file_that_came_meanwhile_is_not_replaced_either(tmp_path: Path) -> None:
+    """Between the first look and the last step somebody else may have made it."""
+    path = tmp_path / "kept"
+    path.write_text("mine")
+    with pytest.raises(ConfigurationError, match="exists"):
+        export.save(path, ["line"])
+    assert [each.name for each in tmp_path.iterdir()] == ["kept"]
+    assert path.read_text() == "mine"
 
 
 def test_a_failure_leaves_the_old_file(command: Command, world: Letters) -> None:

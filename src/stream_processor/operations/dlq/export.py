@@ -6,7 +6,7 @@ import base64
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ _CAUSE = ("dlq_id", "failed_at", "stage", "code", "field_path", "message")
 _PLACE = ("topic", "topic_id", "partition", "offset", "kafka_timestamp", "timestamp_type")
 COLUMNS = (*_CAUSE, *_PLACE, "key", "value", "headers", "value_truncated", "value_size")
 """What is read of a dead letter."""
+_TIMES = ("failed_at", "kafka_timestamp")
+_SHOWN = (*_CAUSE, "status", *_PLACE, "value_truncated", "value_size")
 
 
 def chosen(letters: DeadLetters, selector: Selector, limit: int | None) -> Iterator[pa.RecordBatch]:
@@ -47,16 +49,15 @@ def lines(batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
 
 
 def _envelope(row: dict[str, Any]) -> dict[str, Any]:
-    headers = row["headers"]
-    return {
-        **{name: plain(row[name]) for name in (*_CAUSE, "status", *_PLACE)},
-        "value_base64": encoded(row["value"]),
-        "key_base64": encoded(row["key"]),
-        "headers": headers
-        and [{"name": each["name"], "value_base64": encoded(each["value"])} for each in headers],
-        "value_truncated": row["value_truncated"],
-        "value_size": row["value_size"],
-    }
+    made = {name: row[name] for name in _SHOWN}  # text and numbers as they are: the rest is slow
+    for name in _TIMES:
+        made[name] = plain(row[name])
+    made["value_base64"] = encoded(row["value"])
+    made["key_base64"] = encoded(row["key"])
+    made["headers"] = row["headers"] and [
+        {"name": each["name"], "value_base64": encoded(each["value"])} for each in row["headers"]
+    ]
+    return made
 
 
 def encoded(value: bytes | None) -> str | None:
@@ -65,7 +66,7 @@ def encoded(value: bytes | None) -> str | None:
 
 
 def refuse_existing(path: Path) -> None:
-    """Raise `ConfigurationError` where there is a file already."""
+    """Raise `ConfigurationError` where there is a file already, before any work is done."""
     if path.exists():
         raise ConfigurationError(
             f"the file {path} exists already", hint="name another one, or add --force"
@@ -73,11 +74,20 @@ def refuse_existing(path: Path) -> None:
 
 
 def save(path: Path, text: Iterable[str]) -> None:
-    """Write lines to a file, which appears whole or not at all. Replaces what was there.
+    """Write lines to a new file, which appears whole or not at all.
 
-    Only its owner may read it, as it holds what events hold.
-    Raises `ConfigurationError` when it cannot be written.
+    Only its owner may read it, as it holds what events hold. Raises `ConfigurationError` when it
+    cannot be written, or is there by now.
     """
+    _save(path, text, os.link)
+
+
+def save_over(path: Path, text: Iterable[str]) -> None:
+    """The same, in place of whatever is there."""
+    _save(path, text, os.replace)
+
+
+def _save(path: Path, text: Iterable[str], put: Callable[[str, Path], None]) -> None:
     try:
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
@@ -85,10 +95,9 @@ def save(path: Path, text: Iterable[str]) -> None:
             try:
                 file.writelines(f"{line}\n" for line in text)
                 file.close()
-                os.replace(file.name, path)  # noqa: PTH105 - the name is text already
-            except BaseException:
+                put(file.name, path)
+            finally:
                 Path(file.name).unlink(missing_ok=True)
-                raise
     except OSError as error:
         raise ConfigurationError(
             f"the file {path} cannot be written: {error.strerror}",
