@@ -20,9 +20,10 @@ from urllib.parse import quote
 import pytest
 import yaml
 from confluent_kafka import Producer
+from deltalake import DeltaTable
 
 from stream_processor.config.pipeline import StorageConfig
-from stream_processor.runtime.object_store import open_store
+from stream_processor.runtime.object_store import delta_storage_options, open_store
 from tests.crash.world import OLD_SCHEMA, pipeline_dict, storage_dict, wait_until
 from tests.stack import Kafka, MakeTopic, Minio
 from tests.unit.cli.hostile import NASTY, assert_harmless
@@ -35,6 +36,13 @@ IN_ADDRESS = "planted-in-address-3"
 IN_OPTION = "planted-token-in-option-4"
 NOWHERE = "127.0.0.1:1"
 READING = (("check", "--connect"), ("status",), ("verify", "--connect"), ("config", "show"))
+ON_DEAD_LETTERS = (
+    ("dlq list", "--verbose"),
+    ("dlq stats", "--verbose"),
+    ("dlq purge", "--before", "2100-01-01", "--include-open", "--verbose"),
+    ("dlq replay", "--yes", "--verbose"),
+)
+"""Of the verbs of `dlq` those that show no payload, by intention."""
 LOUDEST = ("--log-level", "debug", "--verbose")
 VERB_SECONDS_MAX = 150
 
@@ -78,8 +86,10 @@ def world(kafka: Kafka, minio: Minio, topic: MakeTopic, bucket_url: str, tmp_pat
 def start(file: Path, verb: Sequence[str]) -> subprocess.Popen[str]:
     """One verb as a person types it, with the libraries' own logs turned up."""
     name, *flags = verb
-    command = [sys.executable, "-m", "stream_processor.main", name]
-    if name == "config":
+    command = [sys.executable, "-m", "stream_processor.main", *name.split()]
+    if name.startswith("dlq"):
+        command += [*flags, "--pipeline", str(file)]
+    elif name == "config":
         command += [*flags, str(file)]
     else:
         command += [str(file), *flags]
@@ -135,7 +145,8 @@ def test_no_verb_shows_a_secret_when_the_world_is_wrong(
 ) -> None:
     """Error texts of clients quote addresses, headers and settings; ours are read by many."""
     file = world.file(WRONG[wrong])
-    said = everything_said(file, [*READING, ("run", "--until", "latest", *LOUDEST)])
+    verbs = [*READING, *ON_DEAD_LETTERS[2:], ("run", "--until", "latest", *LOUDEST)]
+    said = everything_said(file, verbs)
     for name, (code, output) in said.items():
         assert_none_of([minio.secret_key, S3_SECRET, PASSWORD, IN_OPTION], output)
         assert_harmless(output)
@@ -213,10 +224,31 @@ def test_neither_payloads_nor_secrets_are_logged_when_all_goes_well(
         assert verb_code == 0, f"{name}: {text}"
         assert_none_of([marker, minio.secret_key], text)
         assert_harmless(text)
+    _assert_jobs_on_dead_letters_show_nothing(file, marker, minio)
     sampled = everything_said(file, [("check", "--sample", "100")])["check"][1]
     assert_harmless(sampled)
     assert_none_of([minio.secret_key], sampled)
     _assert_tables_hold_no_secret(world, minio)
+
+
+def _assert_jobs_on_dead_letters_show_nothing(file: Path, marker: str, minio: Minio) -> None:
+    """One after the other, as they take turns; what fails again is exit 1."""
+    storage = StorageConfig.model_validate(storage_dict(minio))
+    table = yaml.safe_load(file.read_text())["sink"]["delta"]["table"]
+    letter = DeltaTable(
+        f"{table}__dlq", storage_options=delta_storage_options(storage)
+    ).to_pyarrow_table()
+    names = ("topic", "partition", "offset")
+    where = [f"--{name}={letter[name][0].as_py()}" for name in names]
+    erase = ("dlq erase", *where, "--yes", "--verbose")
+    ignore = ("dlq ignore", "--stage", "parse", "--note", "known", "--yes", "--verbose")
+    purge = (*ON_DEAD_LETTERS[2], "--yes")
+    for verb in (*ON_DEAD_LETTERS, erase, ignore, purge):
+        code, text = everything_said(file, [verb])[verb[0]]
+        assert code in (0, 1), f"{verb}: {text}"
+        assert "a mistake of ours" not in text, f"{verb}: {text}"
+        assert_none_of([marker, minio.secret_key], text)
+        assert_harmless(text)
 
 
 def _assert_tables_hold_no_secret(world: World, minio: Minio) -> None:

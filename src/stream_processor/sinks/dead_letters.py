@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from stream_processor.ports import Offsets, Partition
+from stream_processor.schema.text_column import text_column
 from stream_processor.sinks.delta import DeltaSink, fitted
 from stream_processor.sinks.delta_errors import mapped
 from stream_processor.sinks.positions import note
@@ -47,9 +48,9 @@ class DeltaDeadLetters(DeltaSink):
 def _at_or_above(partition: Partition, offset: int) -> ds.Expression:
     """Typed values only: nothing of a record ever becomes text of a query."""
     identity = (
-        pc.field("topic_id") == pa.scalar(partition.topic_id)
+        text_column("topic_id") == pa.scalar(partition.topic_id)
         if partition.topic_id is not None
-        else (pc.field("topic") == pa.scalar(partition.topic)) & pc.field("topic_id").is_null()
+        else (text_column("topic") == pa.scalar(partition.topic)) & pc.field("topic_id").is_null()
     )
     return (
         identity

@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from stream_processor.errors import Fenced
 from stream_processor.operations.dlq.erase_identity import EraseRequest, identify
@@ -31,6 +30,7 @@ from stream_processor.operations.snapshots import (
 from stream_processor.ports import Memory
 from stream_processor.runtime.retry import Backoff
 from stream_processor.schema import records
+from stream_processor.schema.text_column import text_column
 from stream_processor.sinks.delta_delete import retention_seconds
 from stream_processor.sinks.delta_errors import mapped
 
@@ -196,7 +196,7 @@ def _actions(keepers: Keepers, dlq_id: str) -> list[dict[str, Any]]:
     ledger = open_ledger(keepers.tables)
     if ledger is None:
         return []
-    wanted = (pc.field("dlq_id") == pa.scalar(dlq_id)) & (pc.field("action") == "erased")
+    wanted = (text_column("dlq_id") == pa.scalar(dlq_id)) & (text_column("action") == "erased")
     with mapped(ledger.uri, "reading"):
         rows = ledger.table.to_pyarrow_dataset().to_table(columns=["at", "note"], filter=wanted)
     return list(rows.to_pylist())

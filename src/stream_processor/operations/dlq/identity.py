@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stream_processor.ports import Partition
+from stream_processor.schema.text_column import text_column
 from stream_processor.sinks import delta_predicates as sql
 from stream_processor.sinks.delta_predicates import Predicate
 
@@ -43,7 +44,9 @@ class Identity:
 
     def expression(self, prefix: str) -> pc.Expression:
         """For Arrow; it means the same rows."""
-        topic, topic_id, partition, offset = map(pc.field, self.columns(prefix))
+        names = self.columns(prefix)
+        topic, topic_id = map(text_column, names[:2])
+        partition, offset = map(pc.field, names[2:])
         place = (partition == pa.scalar(self.partition.partition, pa.int32())) & (
             offset == pa.scalar(self.offset, pa.int64())
         )

@@ -22,6 +22,7 @@ from stream_processor.operations.dlq.verdict import Verdict, verdict
 from stream_processor.operations.snapshots import Tables, open_ledger
 from stream_processor.processor.plan import Plan, Stamp
 from stream_processor.schema import records
+from stream_processor.schema.text_column import text_column
 from stream_processor.sinks.delta_errors import mapped
 
 SAMPLES = 5
@@ -146,7 +147,7 @@ def _history(tables: Tables, dlq_id: str) -> list[Row]:
     if ledger is None:
         return []
     with mapped(ledger.uri, "reading"):
-        rows = ledger.table.to_pyarrow_dataset().to_table(filter=pc.field("dlq_id") == dlq_id)
+        rows = ledger.table.to_pyarrow_dataset().to_table(filter=text_column("dlq_id") == dlq_id)
     order = [("at", "ascending"), ("action_id", "ascending")]
     done: list[Row] = rows.sort_by(order).to_pylist()
     return done

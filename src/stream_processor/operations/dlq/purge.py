@@ -14,7 +14,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from stream_processor.operations.dlq.archive import ACTIONS
 from stream_processor.operations.dlq.keepers import Keepers, refuse_unrecorded
@@ -27,6 +26,7 @@ from stream_processor.operations.dlq.selection import Selector
 from stream_processor.operations.snapshots import Snapshot, open_data, open_ledger
 from stream_processor.ports import Memory
 from stream_processor.schema import records
+from stream_processor.schema.text_column import text_column
 from stream_processor.sinks.delta_errors import mapped
 
 _CHUNK_ROWS = 50_000
@@ -166,7 +166,7 @@ _ORDER = ("topic", "topic_id", "partition", "offset")
 
 
 def _actions(ledger: Snapshot, ids: pa.ChunkedArray) -> pa.Table:
-    wanted = pc.field("dlq_id").isin(ids.combine_chunks())
+    wanted = text_column("dlq_id").isin(ids.combine_chunks())
     with mapped(ledger.uri, "reading"):
         rows = ledger.table.to_pyarrow_dataset().to_table(
             columns=list(records.ACTION.names), filter=wanted

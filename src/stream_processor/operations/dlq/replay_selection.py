@@ -22,6 +22,7 @@ from stream_processor.operations.dlq.replay_places import IDENTITY, Fate, places
 from stream_processor.operations.dlq.replay_request import ReplayRequest
 from stream_processor.operations.snapshots import Snapshot, Tables, open_ledger
 from stream_processor.operations.verify_scan import DATA, scan
+from stream_processor.schema.text_column import text_column
 from stream_processor.sinks.delta_errors import mapped
 from stream_processor.sources.replay import COLUMNS
 
@@ -159,7 +160,9 @@ def _sent_to_topics(tables: Tables) -> pa.Array:
     ledger = open_ledger(tables)
     if ledger is None:
         return pa.array([], pa.string())
-    wanted = (pc.field("action") == "replayed") & pc.starts_with(pc.field("target"), TOPIC_TARGET)
+    wanted = (text_column("action") == "replayed") & pc.starts_with(
+        text_column("target"), TOPIC_TARGET
+    )
     with mapped(ledger.uri, "reading"):
         rows = ledger.table.to_pyarrow_dataset().to_table(columns=["dlq_id"], filter=wanted)
     return pc.unique(rows["dlq_id"])

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stream_processor.errors import ConfigurationError
+from stream_processor.schema.text_column import text_column
 from stream_processor.schema.types import TIMESTAMP
 
 ID_DIGITS_MIN = 4
@@ -63,7 +64,7 @@ class Selector:
         Bounds of time also name the partition column, so that other days are not opened.
         """
         parts = [
-            pc.field(column) == pa.scalar(value)
+            text_column(column) == pa.scalar(value)
             for column, value in (
                 ("stage", self.stage),
                 ("code", self.code),
@@ -89,7 +90,9 @@ class Selector:
 
 
 def _begins(text: str) -> pc.Expression:
-    return pc.starts_with(pc.field("dlq_id"), text) | pc.starts_with(pc.field("fingerprint"), text)
+    return pc.starts_with(text_column("dlq_id"), text) | pc.starts_with(
+        text_column("fingerprint"), text
+    )
 
 
 def _all_of(parts: list[pc.Expression]) -> pc.Expression:
