@@ -65,8 +65,10 @@ class Goal:
 
     def refuse_stuck(self, stuck: Mapping[Partition, str]) -> None:
         """Raises `PartitionUnreadable` when all that is left to do cannot be read."""
+        if not self.until_latest or not stuck:
+            return
         left = {part for part, at in self._at.items() if at < self._targets.get(part, at)}
-        if self.until_latest and left and left <= stuck.keys():
+        if left and left <= stuck.keys():
             why = "; ".join(f"{part}: {stuck[part]}" for part in sorted(left))
             raise PartitionUnreadable(
                 f"everything else is done, but these cannot be read on: {why}",
