@@ -73,6 +73,7 @@ def plan_of(pipeline: Pipeline, schema_file: SchemaFile) -> Plan:
             partition_by=pipeline.sink.delta.partition_by,
             preview_mask=pipeline.dlq.preview_mask,
             app_version=stream_processor.__version__,
+            decoder=pipeline.engine.decoder,
         ),
     )
 
@@ -166,7 +167,9 @@ def engine(
     """Everything that `run` drives. Raises `ConfigurationError`; no table is touched yet."""
     plan = plan_of(pipeline, schema_file)
     revoke = _Late()
-    breaker = Breaker(breaker_terms(pipeline, plan, terms.decisions))
+    breaker = Breaker(
+        breaker_terms(pipeline, plan, terms.decisions), tell=environment.observer.event
+    )
     parts = Parts(
         source=kafka_source(pipeline, terms, environment, revoke),
         plan=plan,

@@ -13,7 +13,7 @@ The rules are pure functions of a `Flow`; `Breaker` keeps one per topic for the 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -53,19 +53,25 @@ class _Judged:
     changes: tuple[Change, ...] = ()
 
 
+def _silent(_name: str, **_facts: object) -> None:
+    """Where nobody listens."""
+
+
 @dataclass(slots=True)
 class Breaker:
     """State of the engine's thread: the flows of what is durable, and of at most two batches more.
 
     The engine asks `flooded` before a batch, tells of it with `judged` and then `settled` or
     `forgotten`, and lets `refuse` speak at the end. What was forgotten is read again, so it counts
-    once.
+    once. `tell` is `Observer.event`: of each topic it hears in turn that it opened and closed.
     """
 
     terms: BreakerTerms = BreakerTerms()
+    tell: Callable[..., None] = _silent
     _durable: Mapping[str, Flow] = field(default_factory=dict)
     _ahead: deque[_Judged] = field(default_factory=deque)
     _tripped: str = ""
+    _told: set[str] = field(default_factory=set)
     _resumes: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -99,13 +105,13 @@ class Breaker:
             for part, advance in upto.items()
         }
 
-    def settled(self) -> tuple[Change, ...]:
-        """The oldest judged batch is durable; returns what is worth telling."""
-        if not self._ahead:
-            return ()
-        landed = self._ahead.popleft()
-        self._durable = landed.flows
-        return landed.changes
+    def settled(self) -> None:
+        """The oldest judged batch is durable, and what changed with it is worth telling."""
+        if self._ahead:
+            landed = self._ahead.popleft()
+            self._durable = landed.flows
+            for name, facts in landed.changes:
+                self._say(name, facts)
 
     def forgotten(self) -> None:
         """What was judged and is not durable will come again."""
@@ -114,7 +120,7 @@ class Breaker:
 
     def resumes(self, paused: int) -> bool:
         """Whether to go on behind a pause that was made under the rules with this mark."""
-        return self._resumes or paused != self.terms.mark
+        return self._resumes or self.terms.action != "pause" or paused != self.terms.mark
 
     def claimed(self, positions: Mapping[Partition, Position]) -> None:
         """Partitions were taken over. Raises `BreakerOpen` if one of them is paused."""
@@ -124,12 +130,16 @@ class Breaker:
             for topic, flow in self._durable.items()
             if any(part.topic == topic for part in positions)
         }
-        topics = sorted({part.topic for part, at in positions.items() if at.paused})
-        if topics and self.terms.action == "pause":
+        held = {part.topic for part, at in positions.items() if at.paused}
+        if held and self.terms.action == "pause":
             self._durable = {}  # whoever goes on does so with a fresh window
-            raise BreakerOpen(
-                f"the breaker has paused the stream: too many dead letters in {', '.join(topics)}",
-                hint=_GO_ON,
+            reason = "too many dead letters in " + ", ".join(sorted(held))
+            for topic in sorted(held - self._told):
+                self._say("breaker_opened", {"topic": topic, "action": "pause", "reason": reason})
+            raise BreakerOpen(f"the breaker has paused the stream: {reason}", hint=_GO_ON)
+        for topic in sorted(topic for topic in self._told if not _is_open(self._durable, topic)):
+            self._say(
+                "breaker_closed", {"topic": topic, "reason": "taken over with a fresh window"}
             )
 
     @property
@@ -144,6 +154,11 @@ class Breaker:
         self._tripped = ""
         self._resumes = False
         return error
+
+    def _say(self, name: str, facts: Mapping[str, object]) -> None:
+        topic = str(facts["topic"])
+        (self._told.add if name == "breaker_opened" else self._told.discard)(topic)
+        self.tell(name, **facts)
 
     def _newest(self) -> Mapping[str, Flow]:
         return self._ahead[-1].flows if self._ahead else self._durable

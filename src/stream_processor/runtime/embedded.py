@@ -207,8 +207,7 @@ class Engine:
         self.goal.settled(upto)
         self._standings.settled(upto)
         self.observer.settled(upto, dead_by_code(prepared.dead))
-        for name, facts in self.breaker.settled():
-            self.observer.event(name, **facts)
+        self.breaker.settled()
         age = self._standings.age_seconds(self.clock.now())
         if age is not None:
             self.observer.timed("end_to_end", age)

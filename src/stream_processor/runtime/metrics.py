@@ -119,6 +119,11 @@ class Metrics:
         for topic in topics:
             self._breaker.labels(self._subject.pipeline, topic).set(topic in open_)
 
+    def flood(self, topic: str, *, is_open: bool) -> None:
+        """The breaker of a topic opened or closed, also while none of its partitions is ours."""
+        self._watched.add(_label(topic))
+        self._breaker.labels(self._subject.pipeline, _label(topic)).set(is_open)
+
     def buffered(self, records: int, size_bytes: int) -> None:
         """What is in memory and not yet durable."""
         self._buffer_records.labels(self._subject.pipeline).set(records)

@@ -229,17 +229,19 @@ class Observation:
             with self._lock:
                 self._now = replace(self._now, retries=self._now.retries + 1)
         elif name in ("breaker_opened", "breaker_closed"):
-            topic = str(fields["topic"])
-            others = self._now.flooded - {topic}
-            flooded = others | {topic} if name == "breaker_opened" else others
-            with self._lock:
-                self._now = replace(self._now, flooded=flooded)
+            self._flood(str(fields["topic"]), is_open=name == "breaker_opened")
         elif name == "commit_failed":
             self._metrics.commit_failed(
                 "dead_letters" if fields.get("stage") == "dead_letters" else "data"
             )
             with self._lock:
                 self._now = replace(self._now, commit_problem=_commit_problem(fields))
+
+    def _flood(self, topic: str, *, is_open: bool) -> None:
+        with self._lock:
+            others = self._now.flooded - {topic}
+            self._now = replace(self._now, flooded=others | {topic} if is_open else others)
+        self._metrics.flood(topic, is_open=is_open)
 
     def _tell_stalls(self, now: float) -> None:
         with self._lock:

@@ -8,7 +8,7 @@ import pytest
 
 from stream_processor.errors import BreakerOpen
 from stream_processor.ports import Advance, Partition, Position
-from stream_processor.processor.kernel import Processed
+from stream_processor.processor.kernel import Processed, process
 from stream_processor.runtime.breaker import Breaker, BreakerTerms
 from stream_processor.runtime.flow import Limits, outcomes_of
 from tests import builders
@@ -21,15 +21,17 @@ LIMITS = Limits(max_ratio=0.2, window_records=10, max_consecutive=5)
 
 
 class Stream:
-    """Gives batches of one partition to a breaker, as the engine does."""
+    """Gives batches of one partition to a breaker, as the engine does, and hears what it tells."""
 
     def __init__(self, breaker: Breaker) -> None:
         self.breaker = breaker
         self.at = 0
+        self.told: list[tuple[str, dict[str, object]]] = []
+        breaker.tell = lambda name, **facts: self.told.append((name, facts))
 
     def judge(self, values: list[bytes]) -> Advance:
         raw = builders.raw_batch(values, first_offset=self.at)
-        done: Processed = builders.judge_batch(raw, PLAN)
+        done: Processed = process(raw, PLAN, builders.STAMP)
         upto = self.at + len(values)
         told = self.breaker.judged(raw, done.dead, {ORDERS: Advance(self.at, upto)})
         self.at = upto
@@ -37,7 +39,9 @@ class Stream:
 
     def settle(self, values: list[bytes]) -> list[str]:
         self.judge(values)
-        return [name for name, _ in self.breaker.settled()]
+        self.told.clear()
+        self.breaker.settled()
+        return [name for name, _ in self.told]
 
 
 def breaker(**terms: Any) -> Breaker:
@@ -59,7 +63,8 @@ def test_the_line_says_how_many_and_of_what() -> None:
     """At night one reads this line first."""
     stream = Stream(breaker())
     stream.judge([GOOD] * 4 + [BAD] * 6)
-    ((_, facts),) = stream.breaker.settled()
+    stream.breaker.settled()
+    ((_, facts),) = stream.told
     assert facts == {
         "topic": "orders",
         "dead_letters": 6,
@@ -89,8 +94,7 @@ def test_a_batch_that_is_read_again_counts_once() -> None:
         stream.breaker.forgotten()
         stream.at = 0
     assert stream.breaker.flooded == frozenset()
-    stream.judge([BAD] * 3)
-    assert stream.breaker.settled() == ()
+    assert stream.settle([BAD] * 3) == []
 
 
 def test_a_pause_waits_for_the_batch_that_began_the_flood() -> None:
@@ -109,8 +113,11 @@ def test_a_pause_waits_for_the_batch_that_began_the_flood() -> None:
 def test_a_claim_of_a_paused_partition_is_refused() -> None:
     """A supervisor that starts it again and again must not read the flood bit by bit."""
     paused = {ORDERS: Position(5, paused=7)}
-    with pytest.raises(BreakerOpen, match="orders"):
-        breaker(action="pause").claimed(paused)
+    stream = Stream(breaker(action="pause"))
+    for _ in ("at the start", "after a rebalance"):
+        with pytest.raises(BreakerOpen, match="orders"):
+            stream.breaker.claimed(paused)
+    assert [name for name, _ in stream.told] == ["breaker_opened"]
     breaker(action="surge").claimed(paused)
 
 
@@ -138,6 +145,7 @@ def test_what_moved_to_another_process_is_forgotten() -> None:
     stream.settle([BAD] * 5)
     stream.breaker.claimed({Partition("refunds", "id-2", 0): Position(0)})
     assert stream.breaker.flooded == frozenset()
+    assert stream.told[-1][0] == "breaker_closed", "what was told open is told closed"
 
 
 def test_without_an_action_nothing_is_counted() -> None:
@@ -151,7 +159,7 @@ def test_dead_letters_are_found_among_the_events_of_several_partitions() -> None
     """Offsets repeat from partition to partition."""
     raw = builders.raw_batch([GOOD, BAD, GOOD, BAD])
     places = builders.replaced(raw, partition=[0, 1, 1, 0], offset=[4, 4, 5, 5])
-    dead = builders.judge_batch(places, PLAN).dead
+    dead = process(places, PLAN, builders.STAMP).dead
     found = outcomes_of(places, dead)["orders"]
     assert found.dead.tolist() == [False, True, False, True]
     assert found.partition.tolist() == [0, 1, 1, 0]

@@ -287,3 +287,25 @@ def test_many_threads_may_tell_at_once(world: World) -> None:
     assert (world.snapshot().rows, world.snapshot().dead) == (800, 800)
     assert world.value("records_written_total", table="orders") == 800
     assert len(world.lines("committed")) == 800
+
+
+def test_a_flood_is_seen_in_the_log_the_gauge_and_the_snapshot_until_it_ends(world: World) -> None:
+    """The alert hangs on the gauge, the person on the line; both must go when the flood does."""
+    world.running()
+    assert world.value("breaker_open", topic="orders") == 0
+    world.observer.event("breaker_opened", topic="orders", reason="6 of the last 10 events")
+    assert world.value("breaker_open", topic="orders") == 1
+    assert world.snapshot().flooded == {"orders"}
+    assert [line["level"] for line in world.lines("breaker_opened")] == ["warning"]
+    assert world.unready() == {}, "a surge goes on"
+    world.observer.standing({P0: Standing(9, 9)})
+    assert world.value("breaker_open", topic="orders") == 1
+    world.observer.event("breaker_closed", topic="orders", reason="1 of the last 10 events")
+    assert world.value("breaker_open", topic="orders") == 0
+    assert world.snapshot().flooded == frozenset()
+
+
+def test_a_flood_is_shown_while_nothing_is_ours(world: World) -> None:
+    """A run that starts into a pause owns its partitions only until it has found it."""
+    world.observer.event("breaker_opened", topic="orders", reason="too many dead letters")
+    assert world.value("breaker_open", topic="orders") == 1
