@@ -6,6 +6,7 @@ Real Delta tables in a folder. The same with kill -9, on the real stack, is in t
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,8 +19,9 @@ from deltalake import DeltaTable
 from stream_processor.errors import Fenced
 from stream_processor.operations.dlq.selection import Selector
 from stream_processor.ports import KillPoint
+from stream_processor.sources.memory import MemoryLog
 from tests.crash.world import wait_until
-from tests.replays import ANY, STEPS, Died, Replays, dies_at, event
+from tests.replays import ANY, STEPS, STRICT, Died, Replays, dies_at, event
 
 PARTITIONED = "partition_by: [_kafka_topic, _kafka_partition], "
 
@@ -201,3 +203,19 @@ def test_a_table_that_others_rewrite_ends_it_with_the_reason(tmp_path: Path) -> 
         made.replay(kill_point=meanwhile)
     made.replay()
     is_right(made)
+
+
+def test_a_table_that_was_made_again_counts_from_its_beginning(tmp_path: Path) -> None:
+    """The ledger outlives it, and must not take its steps for old ones that it has named."""
+    made = world(tmp_path)
+    made.replay()
+    shutil.rmtree(made.tables.data)
+    shutil.rmtree(made.tables.dead_letters)
+    made.write_fields(STRICT)
+    made.log = MemoryLog([])
+    made.stream(event(0), event(1, "a"), event(2, "b"))
+    made.mend()
+    with pytest.raises(Died):
+        made.replay(ANY, kill_point=dies_at("desk.after_step", 2))
+    assert made.replay(ANY).repaired == 2
+    assert [row["_kafka_offset"] for row in made.rows()] == [0, 1, 2]

@@ -38,8 +38,17 @@ def desk_id(pipeline_id: str) -> str:
 
 
 def write_id(pipeline_id: str) -> str:
-    """The `txn` id of the newest step that the ledger must name; the ledger has it too."""
+    """The `txn` id of the newest step that the ledger must name."""
     return f"{desk_id(pipeline_id)}#write"
+
+
+def named_id(pipeline_id: str, table_id: str) -> str:
+    """The `txn` id by which the ledger remembers the newest step of this data table that it names.
+
+    A table that was dropped and made again counts from the beginning, so the ledger keeps them
+    apart by the id that Delta gives to each.
+    """
+    return f"{write_id(pipeline_id)}@{table_id}"
 
 
 def _base_id(pipeline_id: str) -> str:
@@ -48,16 +57,19 @@ def _base_id(pipeline_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LastWrite:
-    """The newest step by `Desk.write`: its number, and a version of the table just before it."""
+    """The newest step by `Desk.write`: its number, a version just before it, and in which table."""
 
     number: int
     base: int
+    table_id: str
 
 
-def last_write(pipeline_id: str, txns: Mapping[str, int]) -> LastWrite | None:
-    """The newest step by `Desk.write` that a table with these `txn` entries holds."""
+def last_write(pipeline_id: str, txns: Mapping[str, int], table: DeltaTable) -> LastWrite | None:
+    """The newest step by `Desk.write` that this table, with these `txn` entries, holds."""
     number, base = txns.get(write_id(pipeline_id)), txns.get(_base_id(pipeline_id))
-    return None if number is None or base is None else LastWrite(number, base)
+    if number is None or base is None:
+        return None
+    return LastWrite(number, base, str(table.metadata().id))
 
 
 class Desk:
@@ -108,21 +120,22 @@ class Desk:
         txns = delta_log.transactions(self.store, table.version())
         before = txns.get(desk_id(self.spec.pipeline_id), 0)
         self._table, self.number = table, before
-        self.last_write = last_write(self.spec.pipeline_id, txns)
+        self.last_write = last_write(self.spec.pipeline_id, txns, table)
         self.step(lambda: self._append(None, {"kind": "desk", "verb": verb}))
         return before
 
-    def write(self, rows: pa.Table | None, note: Mapping[str, Any]) -> int:
-        """One step that the ledger must name afterwards; return the table's version that it made.
+    def write(self, rows: pa.Table | None, note: Mapping[str, Any]) -> LastWrite:
+        """One step that the ledger must name afterwards; the table is then at the version it made.
 
         `rows` may be None. `note` goes into the log beside the run. Raises as `step`.
         """
         pipeline_id = self.spec.pipeline_id
-        written = LastWrite(self.number + 1, int(self.table.version()))
+        table_id = str(self.table.metadata().id)
+        written = LastWrite(self.number + 1, int(self.table.version()), table_id)
         txns = {write_id(pipeline_id): written.number, _base_id(pipeline_id): written.base}
         self.step(lambda: self._append(rows, note, txns))
         self.last_write = written
-        return int(self.table.version())
+        return written
 
     def step(self, act: Callable[[], None]) -> None:
         """Run one commit on the held handle that carries `txns()`; count it when it is durable.

@@ -26,7 +26,7 @@ from stream_processor.sinks.delta_create import (
     ownerless,
     refuse_unless_writable,
 )
-from stream_processor.sinks.delta_desk import write_id
+from stream_processor.sinks.delta_desk import LastWrite, named_id
 
 _TRIES_MAX = 5
 
@@ -41,13 +41,13 @@ class Ledger:
         self.spec = spec
         self._store = store
 
-    def recorded(self) -> int:
-        """The newest `Desk.write` whose actions are all in the ledger; 0 where there is none."""
+    def names(self, step: LastWrite) -> bool:
+        """Whether all that the step did is in the ledger."""
         table = load(self.spec)
         if table is None:
-            return 0
+            return False
         txns = delta_log.transactions(self._store, table.version())
-        return txns.get(write_id(self.spec.pipeline_id), 0)
+        return txns.get(named_id(self.spec.pipeline_id, step.table_id), 0) >= step.number
 
     def append(self, actions: pa.Table) -> None:
         """Write these actions, shaped as `records.ACTION`, in one commit; makes the table at need.
@@ -56,13 +56,13 @@ class Ledger:
         """
         commit(self.spec.uri, self._open(), actions, {}, {"kind": "actions"})
 
-    def record(self, actions: pa.Table, number: int, note: Mapping[str, Any]) -> None:
-        """The same for all that the `Desk.write` of this number did, which is known from now on.
+    def record(self, actions: pa.Table, step: LastWrite, note: Mapping[str, Any]) -> None:
+        """The same for all that this step did, which the ledger names from now on.
 
         Nothing is lost when it is done twice, as the newest row of a dead letter counts: so when an
         older job, which has lost the desk, says its last word at this moment, it is tried again.
         """
-        txns = {write_id(self.spec.pipeline_id): number}
+        txns = {named_id(self.spec.pipeline_id, step.table_id): step.number}
         for tries in range(1, _TRIES_MAX + 1):
             try:
                 commit(self.spec.uri, self._open(), actions, txns, {"kind": "actions", **note})

@@ -72,7 +72,7 @@ def refuse_unrecorded(keepers: Keepers) -> None:
     To be called at the desk.
     """
     last = keepers.desk.last_write
-    if last is not None and last.number > keepers.ledger.recorded():
+    if last is not None and not keepers.ledger.names(last):
         raise StreamProcessorError(
             "a replay ended before it could say in the ledger what it had done",
             hint="run any `dlq replay`: it completes the ledger first; then start this again",

@@ -53,11 +53,11 @@ class Repair:
         Where a step's files are gone, membership covers its records when they are selected again.
         """
         last = self.desk.last_write
-        if last is None or last.number <= self.ledger.recorded():
+        if last is None or self.ledger.names(last):
             return 0
         found = commit_of(self.store, self.desk.spec.pipeline_id, last)
         actions = no_actions() if found is None else self._actions(found)
-        self.ledger.record(actions, last.number, {"repaired": last.number})
+        self.ledger.record(actions, last, {"repaired": last.number})
         return int(actions.num_rows)
 
     def _actions(self, commit: Commit) -> pa.Table:

@@ -116,8 +116,9 @@ class TableTarget:
         bench, desk = self.bench, self.bench.desk
         stamp = bench.stamp()
         judged = bench.judged(todo, stamp)
-        version = desk.write(fitted(judged.rows, desk.table), bench.note(ROWS, judged, stamp))
+        written = desk.write(fitted(judged.rows, desk.table), bench.note(ROWS, judged, stamp))
+        version = int(desk.table.version())
         actions = bench.actions(judged, there, version, stamp)
-        bench.ledger.record(actions, desk.number, {"run": bench.around.doer.run_id})
+        bench.ledger.record(actions, written, {"run": bench.around.doer.run_id})
         bench.around.kill_point("replay.recorded")
         bench.settled(judged, version)

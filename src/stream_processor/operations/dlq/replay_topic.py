@@ -80,16 +80,16 @@ class TopicTarget:
         judged = _sendable(bench, todo)
         ends = {str(number): end for number, end in self.topic.ends().items()}
         note = {**bench.note(SENT, judged, stamp), "topic": self.topic.topic, "ends": ends}
-        version = desk.write(None, note)
+        written = desk.write(None, note)
         letters = todo.take(pa.array(judged.replayed))
         if letters.num_rows:
             kill_point = bench.around.kill_point
             self.topic.send(self._events(letters), lambda: kill_point("topic.before_commit"))
             kill_point("topic.after_commit")
         actions = bench.actions(judged, there, None, stamp)
-        bench.ledger.record(actions, desk.number, {"run": bench.around.doer.run_id})
+        bench.ledger.record(actions, written, {"run": bench.around.doer.run_id})
         bench.around.kill_point("replay.recorded")
-        bench.settled(judged, version)
+        bench.settled(judged, int(desk.table.version()))
 
     def _events(self, letters: pa.RecordBatch) -> Iterator[Event]:
         wanted = self.bench.request.to

@@ -18,7 +18,7 @@ from stream_processor.operations.snapshots import Snapshot, note_of
 from stream_processor.ports import ObjectStore
 from stream_processor.schema import records
 from stream_processor.sinks import delta_log
-from stream_processor.sinks.delta_desk import LastWrite, last_write, write_id
+from stream_processor.sinks.delta_desk import LastWrite, last_write, named_id, write_id
 from stream_processor.sinks.delta_log import Commit
 
 ROWS = "replay"
@@ -39,9 +39,11 @@ def unrecorded_events(
 
     Nothing for a step that went to a topic. Raises `Unavailable`.
     """
-    last = last_write(pipeline_id, data.txns)
-    named = ledger.txns.get(write_id(pipeline_id), 0) if ledger else 0
-    if last is None or last.number <= named:
+    last = last_write(pipeline_id, data.txns, data.table)
+    if last is None:
+        return
+    named = ledger.txns.get(named_id(pipeline_id, last.table_id), 0) if ledger else 0
+    if last.number <= named:
         return
     commit = commit_of(data.store, pipeline_id, last)
     if commit is not None and note_of(commit).get("kind") == ROWS:
