@@ -189,8 +189,9 @@ class DeadLetterConfig(Model):
     storage: StorageConfig | None = None
     """Its object store; that of the data table if absent."""
     preview_mask: tuple[Text, ...] = ()
-    """Fields (dotted paths) whose values are hidden in previews and messages. The exact bytes of
-    the event are kept all the same."""
+    """What is hidden in previews and messages: fields by their dotted path, and `re:` with a
+    pattern (RE2) for whatever it finds in any text, like `re:[0-9]{13,19}`. The exact bytes of the
+    event are kept all the same."""
     breaker: BreakerConfig = BreakerConfig()
     """What to do when there are too many of them."""
 
@@ -202,6 +203,9 @@ class EngineConfig(Model):
     """Memory for events on their way; fetching pauses where it is used up."""
     drain_timeout: Duration = Duration(30)
     """How long a stop may take to finish the batch at hand."""
+    decoder: Literal["auto", "python"] = "auto"
+    """Who takes JSON apart: `auto` is the decoder in C where it was built (as `version` shows it),
+    and Python for what that leaves over; `python` is Python alone, slower. Both say the same."""
 
 
 class ObservabilityConfig(Model):
