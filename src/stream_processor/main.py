@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 from stream_processor.cli.app import run_command
+from stream_processor.cli.endings import end_process
 
 
-def main() -> int:
-    """The exit code of one command; without arguments that is `run` with the default file."""
-    return run_command(sys.argv[1:])
+def main() -> NoReturn:
+    """Run one command and end with its exit code; without arguments `run` with the default file."""
+    end_process(run_command(sys.argv[1:]))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 import sys
 import traceback
 from pathlib import Path
+from typing import NoReturn
 
 import typer
 
@@ -50,6 +53,20 @@ def unwritable() -> int:
     os.dup2(silent, sys.stdout.fileno())
     os.close(silent)
     return FINDINGS
+
+
+def end_process(code: int) -> NoReturn:
+    """End at once, after exit handlers and with everything said. Called by `main` alone.
+
+    Arrow closes the files of a scan a moment after its last batch, through Python, on threads of
+    its own. One that does so while the interpreter takes itself down aborts the process, with exit
+    code 134 behind a complete answer (delta-rs #2184, apache/arrow #34314). So that is left out.
+    """
+    atexit._run_exitfuncs()  # noqa: SLF001 - the only way to run them without the rest
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # whoever read it has gone
+            stream.flush()
+    os._exit(code)
 
 
 def _foreseen(error: StreamProcessorError, session: Session) -> int:

@@ -179,6 +179,18 @@ def test_help_is_quick_because_it_loads_nothing() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_the_end_leaves_nothing_unsaid() -> None:
+    """The process ends without Python's own farewell; what was said and registered still counts."""
+    program = (
+        "import atexit; from stream_processor.cli.endings import end_process\n"
+        "atexit.register(print, 'registered'); print('said'); end_process(3)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (3, "said\nregistered\n", "")
+
+
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     """`| head -1` closes the pipe: neither a trace nor Python's own words at its end."""
     script = f"{sys.executable} -m stream_processor.main config schema | head -1"
