@@ -25,6 +25,7 @@ NEAREST_MAX = 3
 _TEXT_LIMIT = 100
 _VALUES_MAX = 10_000  # a table has a handful; strangers may have made many names of fields
 _ID_DIGITS_SHOWN = 8
+_GONE = ("purged", "erased")
 
 
 def nothing_matched(letters: DeadLetters, selector: Selector) -> StreamProcessorError:
@@ -46,8 +47,19 @@ def nothing_matched(letters: DeadLetters, selector: Selector) -> StreamProcessor
         )
     return StreamProcessorError(
         "no dead letter matches " + " and ".join(part.said for part in parts),
-        hint="\n".join(_hints(parts)),
+        hint="\n".join([*_gone(letters, selector.ids), *_hints(parts)]),
     )
+
+
+def _gone(letters: DeadLetters, ids: tuple[str, ...]) -> list[str]:
+    """Records that were there once; the ledger is never purged."""
+    newest = letters.statuses.newest
+    gone = newest.filter(pc.is_in(newest["action"], value_set=pa.array(_GONE)))
+    return [
+        f"{text} was {row['action']} at {_shown(row['at'])}"
+        for text in ids
+        for row in gone.filter(pc.starts_with(gone["dlq_id"], text)).slice(0, 1).to_pylist()
+    ]
 
 
 def _hints(parts: list[_Part]) -> list[str]:

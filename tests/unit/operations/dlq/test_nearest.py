@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from stream_processor.operations.assemble import ledger
 from stream_processor.operations.dlq.letters import open_letters
 from stream_processor.operations.dlq.nearest import nothing_matched
 from stream_processor.operations.dlq.selection import Selector
+from stream_processor.schema import records
 from tests.letters import NOW, Letters, broken, good
 
 
@@ -76,3 +79,18 @@ def test_an_empty_table_says_so(tmp_path: Path) -> None:
     made.stream(good(0))
     error = nothing_matched(open_letters(made.tables), Selector(code="field.type"))
     assert "there are no dead letters" in error.message
+
+
+def test_what_was_purged_is_said_to_be_gone(tmp_path: Path) -> None:
+    """An id from a ticket of last year is no typing error."""
+    made = world(tmp_path)
+    letter = made.letters()[0]
+    action = {name: letter.get(name) for name in records.ACTION.names} | {
+        "action": "purged",
+        "dlq_id": "0123456789abcdef" * 2,
+        "at": datetime.fromtimestamp(NOW, UTC),
+    }
+    rows = pa.Table.from_pylist([action], schema=records.ACTION)
+    ledger(made.loaded().pipeline).append(rows)
+    error = nothing_matched(open_letters(made.tables), Selector(ids=("01234567",)))
+    assert error.hint.startswith("01234567 was purged at 2026-09-21T14:13:20Z")
