@@ -106,6 +106,6 @@ def show_report(report: PurgeReport) -> None:
     if report.completed:
         say(f"{report.completed:,} that an earlier job had left were removed")
     if report.stopped:
-        say("cancelled between two days; what is done stays done, start it again to go on")
+        say("cancelled between two steps; what is done stays done, start it again to go on")
     if report.purged or report.completed:
         note("  the bytes stay in the table's old files until vacuum")

@@ -74,7 +74,7 @@ def plan_purge(keepers: Keepers, request: PurgeRequest) -> PurgePlan:
 
 
 def purge(keepers: Keepers, request: PurgeRequest, around: Surroundings) -> PurgeReport:
-    """Do it, day by day, the oldest first; ends between two days when it is asked to stop.
+    """Do it, day by day, the oldest first; ends between two chunks when it is asked to stop.
 
     Called by `dlq purge --yes`, after the plan. Raises `Fenced` when another job took the desk,
     `StoreUnavailable` also when the archive does not read back, and `Unavailable`; whatever it
@@ -91,13 +91,13 @@ def purge(keepers: Keepers, request: PurgeRequest, around: Surroundings) -> Purg
         job.removal.remove(day, ids)
         completed += len(ids)
     files: list[str] = []
-    purged, stopped = 0, False
+    purged = 0
     for each in plan.days:
-        if stopped := around.stop.is_set():
-            break
-        files += job.day(each.day)
-        purged += each.letters
+        made, gone = job.day(each.day)
+        files += made
+        purged += gone
         around.progress(purged, plan.letters)
+    stopped = around.stop.is_set() and purged < plan.letters
     return PurgeReport(around.doer.run_id, purged, completed, tuple(files), stopped)
 
 
@@ -120,10 +120,16 @@ class _Job:
         self._ledger = open_ledger(keepers.tables)
         self.removal = Removal(keepers.letters, keepers.desk, around, "purge")
 
-    def day(self, day: date) -> list[str]:
-        """Archive, record and remove the letters of one day; return the files of the archive."""
-        files, ids = [], []
+    def day(self, day: date) -> tuple[list[str], int]:
+        """Archive, record and remove the letters of one day, or of as many chunks as there is time.
+
+        Returns the files of the archive, and how many letters are gone.
+        """
+        files: list[str] = []
+        ids: list[pa.Array] = []
         for chunk in _chunks(self._rows(day)):
+            if self._around.stop.is_set():
+                break
             ordered = chunk.sort_by([(name, "ascending") for name in _ORDER])
             self._around.kill_point("purge.before_archive")
             key = self._keepers.archive.write(day, self._with_history(ordered))
@@ -134,7 +140,7 @@ class _Job:
             ids.append(ordered["dlq_id"].combine_chunks())
         if ids:
             self.removal.remove(day, pa.concat_arrays(ids))
-        return files
+        return files, sum(map(len, ids))
 
     def _rows(self, day: date) -> Iterator[pa.RecordBatch]:
         midnight = datetime.combine(day, time(), UTC)

@@ -225,6 +225,24 @@ def test_an_archive_that_does_not_read_back_stops_everything(tmp_path: Path) -> 
     assert [row["action"] for row in made.actions()] == ["ignored"] * 2
 
 
+def test_it_ends_between_two_steps_when_asked_to(tmp_path: Path) -> None:
+    """Ctrl-C of a long purge leaves whole steps: what is archived and named is removed too."""
+    made = world(tmp_path)
+    stop = threading.Event()
+
+    def asked(step: str) -> None:
+        if step == "purge.recorded":
+            stop.set()
+
+    surroundings = Surroundings(Doer("r-1", "tester"), Later(), stop, asked)
+    report = purge(keepers(made), PurgeRequest(Selector(), ENDED, ALL), surroundings)
+    assert (report.purged, report.stopped) == (4, True)
+    assert offsets(made.letters()) == [5, 6, 7]
+    assert offsets(archived(made)) == [1, 2, 3, 4]
+    assert_accounted(made)
+    assert run(made).purged == 3
+
+
 def test_a_newer_job_ends_an_older_purge(tmp_path: Path) -> None:
     """Two that remove at once would each believe that the other's letters are still theirs."""
     made = world(tmp_path)
