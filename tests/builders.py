@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -78,10 +80,33 @@ def replaced(batch: pa.RecordBatch, **columns: list[Any]) -> pa.RecordBatch:
 
 
 def judge(values: Sequence[bytes | None], chosen: Plan) -> Processed:
-    """What becomes of events with these values."""
-    return judge_batch(raw_batch(values), chosen)
+    """What becomes of events with these values; the decoder in C and Python must agree on it."""
+    return process_by_both(raw_batch(values), chosen)
 
 
-def judge_batch(raw: pa.RecordBatch, chosen: Plan) -> Processed:
-    """What becomes of the events of a batch."""
-    return process(raw, chosen, STAMP)
+def process_by_both(raw: pa.RecordBatch, chosen: Plan) -> Processed:
+    """What becomes of a batch, by whichever decoder."""
+    done = process(raw, chosen, STAMP)
+    slow = process(raw, by_python(chosen), STAMP)
+    for one, other in (
+        (done.valid, slow.valid),
+        (done.dead, slow.dead),
+        (done.skipped, slow.skipped),
+    ):
+        if not one.equals(other):
+            raise AssertionError(f"decoders differ: {differing_rows(one, other)}")
+    return done
+
+
+@lru_cache(maxsize=64)
+def by_python(chosen: Plan) -> Plan:
+    """The same plan without the decoder in C."""
+    return make_plan(chosen.schema, replace(chosen.options, decoder="python"))
+
+
+def differing_rows(one: pa.RecordBatch, other: pa.RecordBatch) -> str:
+    """The first row in which two batches differ, for a message."""
+    if one.num_rows != other.num_rows:
+        return f"{one.num_rows} rows, {other.num_rows} rows"
+    pairs = zip(one.to_pylist(), other.to_pylist(), strict=True)
+    return next((f"{a}\n{b}" for a, b in pairs if a != b), "types or bits")

@@ -23,12 +23,23 @@ _CORPUS = HEAD["schema"]["fields"]
 _WHOLE = [case.value for case in CASES if case.value and len(case.value) < 2_000]
 _AT_ONCE = 2_000
 
+_DEEP = [
+    *builders.ORDERS,
+    {"name": "city", "type": "string", "from": "address.city"},
+    {"name": "zip", "type": "long", "from": "address.zip", "on_error": "rescue"},
+    {"name": "quantity", "type": "int", "from": "items[0].qty"},
+    {"name": "a", "type": "json"},
+    {"name": "n", "type": "string", "from": "a.n.x"},
+]
+
 WORLDS: dict[str, tuple[Any, dict[str, Any]]] = {
     "corpus-rescue": (_CORPUS, {}),
     "corpus-strict-reject": (_CORPUS, {"coerce": "strict", "unknown_fields": "reject"}),
     "corpus-drop": (_CORPUS, {"unknown_fields": "drop", "max_record_bytes": 400}),
     "orders-rescue": (builders.ORDERS, {}),
     "orders-drop": (builders.ORDERS, {"unknown_fields": "drop", "max_depth": 5}),
+    "deep-rescue": (_DEEP, {}),
+    "deep-drop": (_DEEP, {"unknown_fields": "drop"}),
 }
 
 

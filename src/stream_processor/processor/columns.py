@@ -101,8 +101,14 @@ def column(field: EventField, coerce: str, tokens: TokenColumn) -> Column:
     for bad in _checks(field, array):
         failed |= bad.fill_null(False).to_numpy(zero_copy_only=False)  # noqa: FBT003  # Arrow's own
     if field.on_error == "rescue" and failed.any():
-        array = pc.if_else(pa.array(failed), pa.scalar(None, array.type), array)
+        array = _null_where(failed, array)
     return Column(array, failed, failures)
+
+
+def _null_where(failed: Rows, array: pa.Array) -> pa.Array:
+    if failed.all():
+        return pa.nulls(len(array), array.type)
+    return pc.if_else(pa.array(failed), pa.scalar(None, array.type), array)
 
 
 def by_forms(field: EventField, coerce: str, texts: pa.StringArray) -> Started:

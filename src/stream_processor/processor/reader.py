@@ -26,6 +26,11 @@ Token = msgspec.Raw | bytes
 Tree = dict[str | int, "Tree"]
 """The paths of a schema, merged: what is looked up below each step."""
 
+_KEYS_FEW = 16
+_BYTES_FEW = 16 * 1024
+"""The library compares each key of an object with each of the wanted ones, one after the other: for
+many wanted keys and a large object that is too dear, and a dictionary is made first."""
+
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
@@ -154,7 +159,17 @@ def _object_decoder(keys: tuple[str, ...]) -> Callable[[Token], Any]:
         rename=dict(zip(names, keys, strict=True)),
         gc=False,
     )
-    return msgspec.json.Decoder(struct).decode
+    decode = msgspec.json.Decoder(struct).decode
+    if len(keys) <= _KEYS_FEW:
+        return decode
+
+    def decode_bounded(token: Token) -> Any:
+        if len(token) > _BYTES_FEW:
+            members = _members(token)
+            token = _encode({key: members[key] for key in keys if key in members})
+        return decode(token)
+
+    return decode_bounded
 
 
 def tree_of(paths: Sequence[Path]) -> Tree:
