@@ -14,6 +14,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from stream_processor.cli.endings import end_process
 from stream_processor.errors import StreamProcessorError
 from stream_processor.operations.dlq.erase import erase
 from stream_processor.operations.dlq.erase_identity import EraseRequest
@@ -46,4 +47,4 @@ def main(path: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    end_process(main(sys.argv[1]))
