@@ -7,7 +7,7 @@ second one ends the transaction of the first, by commit or abort, before it retu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,13 +78,8 @@ class TransactionalTopic:
         self._clock = clock
         self._refused: KafkaError | None = None
         settings = {**properties, **_FIXED, "transactional.id": transactional_id}
-        try:
+        with _settings_refused():
             self._producer = Producer({**settings, "on_delivery": self._delivered})
-        except KafkaException as error:
-            raise ConfigurationError(
-                f"the Kafka client refuses its settings ({error.args[0].name()})",
-                hint="correct source.kafka.properties or source.kafka.security",
-            ) from error
 
     def open(self) -> None:
         """Become the one sender; whatever an older one had begun is then over."""
@@ -125,7 +120,8 @@ class TransactionalTopic:
         now = self.ends()
         with closing(self._consumer("read_committed")) as consumer:
             starts = {number: ends.get(number, OFFSET_BEGINNING) for number in now}
-            consumer.assign([TopicPartition(self.topic, n, at) for n, at in starts.items()])
+            with self._asking("read"):
+                consumer.assign([TopicPartition(self.topic, n, at) for n, at in starts.items()])
             for message in self._until(consumer, now):
                 headers: Any = message.headers() or []
                 yield from (value for header, value in headers if header == name and value)
@@ -138,7 +134,8 @@ class TransactionalTopic:
         left = {number: end for number, end in ends.items() if end > 0}
         heard = self._clock.monotonic()
         while left:
-            messages = consumer.consume(_FETCH_MESSAGES, _POLL_SECONDS)
+            with self._asking("read"):
+                messages = consumer.consume(_FETCH_MESSAGES, _POLL_SECONDS)
             for message in messages:
                 at = self._position(message)
                 if message.error() is None:
@@ -207,11 +204,8 @@ class TransactionalTopic:
             raise self._ours(self._refused, "send")
 
     def _partitions(self) -> list[int]:
-        with closing(self._consumer("read_uncommitted")) as consumer:
-            try:
-                found = consumer.list_topics(self.topic, timeout=_REQUEST_SECONDS)
-            except KafkaException as error:
-                raise self._ours(error.args[0], "describe") from error
+        with closing(self._consumer("read_uncommitted")) as asker, self._asking("describe"):
+            found = asker.list_topics(self.topic, timeout=_REQUEST_SECONDS)
         topic = found.topics[self.topic]
         if topic.error is not None:
             raise self._ours(topic.error, "describe")
@@ -219,25 +213,29 @@ class TransactionalTopic:
 
     def _end(self, consumer: Consumer, number: int) -> int:
         place = TopicPartition(self.topic, number)
-        try:
+        with self._asking("ask for the end of"):
             _, high = consumer.get_watermark_offsets(place, _REQUEST_SECONDS, cached=False)
-        except KafkaException as error:
-            raise self._ours(error.args[0], "ask for the end of") from error
         return int(high)
 
+    @contextmanager
+    def _asking(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except KafkaException as error:
+            raise self._ours(error.args[0], doing) from error
+
     def _consumer(self, isolation: str) -> Consumer:
-        return Consumer(
-            {
-                **self._properties,
-                "group.id": "stream-processor-replay",  # a formality: nobody joins it
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "auto.offset.reset": "earliest",
-                "isolation.level": isolation,
-                "allow.auto.create.topics": False,
-                "log_level": 2,
-            }
-        )
+        settings = {
+            "group.id": "stream-processor-replay",  # a formality: nobody joins it
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+            "isolation.level": isolation,
+            "allow.auto.create.topics": False,
+            "log_level": 2,
+        }
+        with _settings_refused():
+            return Consumer({**self._properties, **settings})
 
     def _ours(self, error: KafkaError, doing: str) -> StreamProcessorError:
         """Names only: what Kafka says in words may quote what it was sent."""
@@ -257,6 +255,17 @@ class TransactionalTopic:
                 hint="raise its max.message.bytes; nothing of this step was sent",
             )
         return _unavailable(f"it failed to {doing} the topic {self.topic} ({name})")
+
+
+@contextmanager
+def _settings_refused() -> Iterator[None]:
+    try:
+        yield
+    except KafkaException as error:
+        raise ConfigurationError(
+            f"the Kafka client refuses its settings ({error.args[0].name()})",
+            hint="correct source.kafka.properties or source.kafka.security",
+        ) from error
 
 
 def _unavailable(why: str) -> BrokerUnavailable:
