@@ -20,6 +20,7 @@ The question to ask at each branch: retry, stop, or dead-letter?
     |   |-- TableRewound          `run --accept-rewind`
     |   |-- TableReplaced         `run --reset`
     |   |-- TopicRecreated        `run --accept-recreated TOPIC`
+    |   |-- CommitOverwritten     another engine replaced a log entry of ours: it must stop first
     |   `-- PartitionUnreadable   a bounded run cannot get to its end: a larger limit in the file
     |-- CommitHung                stop, exit 1: a commit never ends; a restart asks the tables
     `-- InternalError             our own mistake: never a dead letter, never an offset moved
@@ -118,6 +119,10 @@ class TableReplaced(DecisionNeeded):
 
 class TopicRecreated(DecisionNeeded):
     """The topic was deleted and created again: same name, other events."""
+
+
+class CommitOverwritten(DecisionNeeded):
+    """Another engine wrote its log entry over one of ours, with the rows and offsets in it."""
 
 
 class PartitionUnreadable(DecisionNeeded):

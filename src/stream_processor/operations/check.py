@@ -30,6 +30,7 @@ from stream_processor.sinks.delta_create import (
     ownerless,
     refuse_unless_writable,
 )
+from stream_processor.sinks.delta_evolve import missing_columns
 
 CAUSES_MAX = 20
 
@@ -162,4 +163,6 @@ def _table(spec: TableSpec) -> str:
     if owner(table) is None and not is_empty(table):
         raise ownerless(spec)
     refuse_unless_writable(spec, table)
-    return f"{spec.uri}: version {table.version()}, fits the schema"
+    added = missing_columns(spec, table).names
+    fits = f"schema compatible (adds: {', '.join(added)})" if added else "fits the schema"
+    return f"{spec.uri}: version {table.version()}, {fits}"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
@@ -19,7 +17,6 @@ from stream_processor.schema.positions import bare_id
 from stream_processor.sinks import delta_ids, delta_log
 from stream_processor.sinks.delta_create import owner
 from stream_processor.sinks.delta_errors import mapped
-from stream_processor.sinks.delta_log import Commit
 
 Key = tuple[str, int]
 """`ports.Partition.key`: (topic id, or topic where there is none; partition)."""
@@ -89,12 +86,6 @@ def superseded(partition: Partition, memory: Memory) -> bool:
     own = bare_id(partition.topic_id)
     newer = partition.after_rewinds(partition.rewinds + 1).key
     return newer in memory.positions or memory.topics.get(partition.topic, (own,))[-1] != own
-
-
-def note_of(commit: Commit) -> dict[str, Any]:
-    """What we wrote about a commit into its own metadata; nothing where it is not ours."""
-    note = json.loads(commit.info.get("stream_processor", "{}"))
-    return note if isinstance(note, dict) else {}
 
 
 def open_data(tables: Tables) -> Snapshot:

@@ -17,7 +17,6 @@ from stream_processor.operations.dlq.statuses import statuses_of
 from stream_processor.operations.snapshots import (
     Snapshot,
     Tables,
-    note_of,
     open_data,
     open_dead_letters,
     open_ledger,
@@ -28,7 +27,7 @@ from stream_processor.ports import Memory, Partition
 from stream_processor.sinks import delta_log
 from stream_processor.sinks.delta_create import owner
 from stream_processor.sinks.delta_errors import mapped
-from stream_processor.sinks.delta_log import Commit
+from stream_processor.sinks.delta_log import Commit, note_of
 
 COMMITS_SHOWN = 10
 # How many commits are searched for the newest ones with rows, and for foreign writers.

@@ -11,7 +11,7 @@ per offset. It may run while a pipeline writes.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Protocol
@@ -22,7 +22,6 @@ from stream_processor.operations.snapshots import (
     Key,
     Snapshot,
     Tables,
-    note_of,
     open_data,
     open_dead_letters,
     open_ledger,
@@ -35,6 +34,8 @@ from stream_processor.operations.verify_scan import DATA, DEAD_LETTERS, Identity
 from stream_processor.operations.verify_tally import EXAMPLES_MAX, UNRECORDED, Tally
 from stream_processor.ports import Memory, Partition, Position
 from stream_processor.sinks import delta_log
+from stream_processor.sinks.delta_chain import overwritten
+from stream_processor.sinks.delta_log import note_of
 
 # How far back the log is read for the ranges of known holes, and how many ranges Kafka is asked
 # for at once.
@@ -76,6 +77,9 @@ def verify(tables: Tables, holes: HoleReader | None = None) -> VerifyReport:
         report, found_here = tally.close(unchecked)
         partitions.append(report)
         findings.extend(found_here)
+    findings.extend(_overwritten(data))
+    if dead:
+        findings.extend(_overwritten(dead))
     return VerifyReport(
         pipeline=tables.pipeline_id,
         data_version=data.version,
@@ -150,6 +154,24 @@ def _noted_holes(data: Snapshot) -> dict[str, list[tuple[int, int]]]:
             ranges = (*part.get("holes", ()), *part.get("gaps", ()))
             noted.setdefault(name, []).extend((low, high) for low, high in ranges)
     return noted
+
+
+def _overwritten(table: Snapshot) -> Iterator[Finding]:
+    """Versions that a commit of ours names as its own, and that another engine wrote over."""
+    recent = islice(delta_log.commits_backwards(table.store, table.version), _NOTED_COMMITS_MAX)
+    versions: defaultdict[str, list[int]] = defaultdict(list)
+    for found in overwritten(recent):
+        versions[found.engine].append(found.version)
+    for engine, there in versions.items():
+        yield Finding(
+            "commit_overwritten",
+            None,
+            None,
+            None,
+            len(there),
+            tuple(sorted(there)[:EXAMPLES_MAX]),
+            by=f"{engine} in {table.uri}",
+        )
 
 
 def _ask_kafka(holes: HoleReader, tally: Tally, memory: Memory) -> int:

@@ -17,6 +17,7 @@ SENTENCES = {
     "hole_in_kafka": "counted as never delivered, though Kafka still delivers them",
     "no_identity": "rows without topic, partition or offset",
     "unknown_partition": "rows of a partition that this pipeline has never claimed",
+    "commit_overwritten": "commits of this pipeline overwritten",
 }
 """Every kind of finding, and what it means."""
 
@@ -26,7 +27,10 @@ _MORE_SENTENCE_KINDS = tuple(kind for kind in SENTENCES if kind not in {"lost", 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that must not be. `examples` are the first few offsets, where they are known."""
+    """Something that must not be. `examples` are the first few offsets, where they are known.
+
+    Of overwritten commits they are versions of the table, and `by` is the engine and the table.
+    """
 
     kind: str
     topic: str | None
@@ -34,11 +38,12 @@ class Finding:
     partition: int | None
     count: int
     examples: tuple[int, ...] = ()
+    by: str | None = None
 
     @property
     def sentence(self) -> str:
         """For a person."""
-        return f"{self.count:,} {SENTENCES[self.kind]}"
+        return f"{self.count:,} {SENTENCES[self.kind]}" + (f" by {self.by}" if self.by else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,8 +49,12 @@ class DeltaSink:
 def fitted(rows: pa.RecordBatch, table: DeltaTable) -> pa.Table | None:
     """The rows in the order and types of the table; columns that others added are null.
 
-    Called by the sinks, and by a replay at its desk. None where there are no rows.
+    Called by the sinks, and by a replay at its desk. None where there are no rows. Raises
+    `InternalError` for a column that the table has not: a claim adds them.
     """
+    unknown = set(rows.schema.names) - set(pa.schema(table.schema().to_arrow()).names)
+    if unknown:
+        raise InternalError(f"rows have columns that the table has not: {sorted(unknown)}")
     if not rows.num_rows:
         return None
     data = pa.Table.from_batches([rows])

@@ -15,6 +15,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
 from stream_processor.errors import TableRefused
+from stream_processor.schema.evolution import changes
 from stream_processor.sinks.delta_errors import mapped
 
 FORMAT = 1
@@ -117,12 +118,16 @@ def is_empty(table: DeltaTable) -> bool:
 
 
 def refuse_unless_writable(spec: TableSpec, table: DeltaTable) -> None:
-    """Raise `TableRefused` for whatever we could not honour, before anything is written."""
-    for complaint, hint in _complaints(spec, table):
+    """Raise `TableRefused` for whatever we could not honour, before anything is written.
+
+    Columns that it has not yet are no reason: a stream adds them (`delta_evolve`).
+    """
+    for complaint, hint in complaints(spec, table):
         raise TableRefused(f"{spec.uri} {complaint}", hint=hint)
 
 
-def _complaints(spec: TableSpec, table: DeltaTable) -> Iterator[tuple[str, str]]:
+def complaints(spec: TableSpec, table: DeltaTable) -> Iterator[tuple[str, str]]:
+    """Why a run refuses the table: what completes "the table ...", and what a person can do."""
     configuration = table.metadata().configuration
     found = configuration.get(OWNER_PROPERTY)
     if found is not None and found != spec.pipeline_id:
@@ -174,42 +179,14 @@ def _unsafe_settings(configuration: Mapping[str, str | None]) -> Iterator[tuple[
 
 
 def _schema_differences(spec: TableSpec, table: DeltaTable) -> Iterator[tuple[str, str]]:
-    there = {field.name: field for field in pa.schema(table.schema().to_arrow())}
-    for wanted in spec.schema:
-        found = there.pop(wanted.name, None)
-        if found is None:
-            yield (
-                f"has no column {wanted.name!r}",
-                f"add it: {wanted.name} {wanted.type}, nullable",
-            )
-        elif not _same_type(found.type, wanted.type):
-            yield (
-                f"has the column {wanted.name!r} as {found.type}, the schema file as {wanted.type}",
-                "use the table's type, or a new column",
-            )
-        elif wanted.nullable and not found.nullable:
-            yield (
-                f"has the column {wanted.name!r} NOT NULL",
-                "drop NOT NULL: a single null would stop every batch; `required` is our rule",
-            )
-    for name, extra in there.items():
-        if not extra.nullable:
-            yield (
-                f"has the column {name!r} NOT NULL, which the schema file does not fill",
-                "add it",
-            )
+    for change in changes(pa.schema(table.schema().to_arrow()), spec.schema):
+        if change.breaking:
+            yield change.complaint, change.hint
     if tuple(table.metadata().partition_columns) != spec.partition_by:
         yield (
             f"is partitioned by {list(table.metadata().partition_columns)}",
             f"set partition_by so, instead of {list(spec.partition_by)}, or use another table",
         )
-
-
-def _same_type(found: pa.DataType, wanted: pa.DataType) -> bool:
-    """Delta has fewer types than Arrow: a table gives back what it made of ours."""
-    return str(found).replace("element:", "item:").replace(" not null", "") == str(wanted).replace(
-        "element:", "item:"
-    ).replace(" not null", "")
 
 
 def _statistics_columns(schema: pa.Schema) -> list[str]:

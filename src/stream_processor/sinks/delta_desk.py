@@ -25,6 +25,7 @@ from stream_processor.sinks import delta_log
 from stream_processor.sinks.delta_commit import commit
 from stream_processor.sinks.delta_create import TableSpec, load, load_at, refuse_unless_writable
 from stream_processor.sinks.delta_delete import delete
+from stream_processor.sinks.delta_evolve import refuse_missing_columns
 from stream_processor.sinks.delta_predicates import Predicate
 from stream_processor.sinks.delta_restore import restored_version
 
@@ -110,6 +111,7 @@ class Desk:
                 hint="check the table's address in the pipeline file; the first `run` creates it",
             )
         refuse_unless_writable(self.spec, table)
+        refuse_missing_columns(self.spec, table)
         if restored_version(self.store, table.version()) is not None:
             # A step of ours would be the newest commit and hide the restore from the stream.
             raise TableRewound(

@@ -27,6 +27,7 @@ from stream_processor.sinks.delta_create import (
     refuse_unless_writable,
 )
 from stream_processor.sinks.delta_desk import LastWrite, named_id
+from stream_processor.sinks.delta_evolve import refuse_missing_columns
 
 _TRIES_MAX = 5
 
@@ -81,6 +82,7 @@ class Ledger:
         if table is None:
             table = create(self.spec)
         refuse_unless_writable(self.spec, table)
+        refuse_missing_columns(self.spec, table)
         if owner(table) is None:
             if not is_empty(table):
                 raise ownerless(self.spec)

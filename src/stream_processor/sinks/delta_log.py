@@ -73,6 +73,18 @@ def commits_between(store: ObjectStore, after: int, upto: int | None = None) -> 
             yield _parse(key, store.get(key))
 
 
+def commit_at(store: ObjectStore, version: int) -> Commit:
+    """One commit. Raises `FileNotFoundError` when the log has it no more."""
+    key = f"{_LOG}{version:020}.json"
+    return _parse(key, store.get(key))
+
+
+def note_of(commit: Commit) -> dict[str, Any]:
+    """What we wrote about a commit into its own metadata; nothing where it is not ours."""
+    note = json.loads(commit.info.get("stream_processor", "{}"))
+    return note if isinstance(note, dict) else {}
+
+
 def added_files(store: ObjectStore, version: int) -> list[Mapping[str, Any]]:
     """The `add` actions of one commit: which files it brought. Raises `FileNotFoundError`."""
     lines = store.get(f"{_LOG}{version:020}.json").splitlines()
@@ -83,7 +95,7 @@ def commits_backwards(store: ObjectStore, version: int) -> Iterator[Commit]:
     """The commits from `version` down, as long as the log still has them."""
     for number in range(version, -1, -1):
         try:
-            yield _parse(f"{_LOG}{number:020}.json", store.get(f"{_LOG}{number:020}.json"))
+            yield commit_at(store, number)
         except FileNotFoundError:
             return
 

@@ -32,6 +32,7 @@ from stream_processor.ports import (
     never,
 )
 from stream_processor.sinks import delta_ids, delta_log
+from stream_processor.sinks.delta_chain import OwnCommit, overwriter, refuse_overwritten
 from stream_processor.sinks.delta_commit import commit
 from stream_processor.sinks.delta_create import (
     TableSpec,
@@ -44,6 +45,7 @@ from stream_processor.sinks.delta_create import (
     ownerless,
     refuse_unless_writable,
 )
+from stream_processor.sinks.delta_evolve import add_columns, missing_columns
 from stream_processor.sinks.delta_restore import restored_version
 
 # A handle of the library keeps 0.1 MiB of every commit made on it, as long as it lives.
@@ -76,6 +78,7 @@ class FencedTable:
         self._on_commit = on_commit
         self._writer_id = uuid.uuid4().hex
         self._table_id: str | None = None
+        self._last: OwnCommit | None = None
         self._base: DeltaTable | None = None
         self._commits_on_base = 0
         self._owned: dict[Partition, Position] = {}
@@ -100,6 +103,8 @@ class FencedTable:
         if owner(table) is None:
             self._take_ownership(table, txns)
         self._pin(table)
+        if self._last is not None:
+            refuse_overwritten(self.spec.uri, self._store, self._last)
         memory = delta_ids.read(self.spec.pipeline_id, txns)
         restored = restored_version(self._store, table.version())
         if restored is not None:
@@ -125,6 +130,7 @@ class FencedTable:
         self._owned = claimed
         self._moved = {}
         self._kill_point(f"{self.name}.after_claim")
+        self._evolve()
         return dict(claimed)
 
     def recheck(self) -> None:
@@ -227,6 +233,15 @@ class FencedTable:
         self._base = table
         self._commits_on_base = 0
 
+    def _evolve(self) -> None:
+        """Columns that the schema file has and the table has not are added by who claimed it."""
+        if missing_columns(self.spec, self.base).names:
+            txns: dict[str, int] = {}
+            for partition, position in self._owned.items():
+                txns |= delta_ids.changes(self.spec.pipeline_id, partition.key, position, position)
+            self._linked(lambda note: add_columns(self.spec, self.base, txns, note), {})
+            self._kill_point(f"{self.name}.after_columns")
+
     def _next_epoch(self, partition: Partition, anchors: Mapping[Partition, Position]) -> Position:
         known = self._memory.positions.get(partition.key)
         position = anchors.get(partition) or known
@@ -238,4 +253,13 @@ class FencedTable:
         self, rows: pa.Table | None, txns: Mapping[str, int], note: Mapping[str, Any]
     ) -> None:
         self._commits_on_base += 1
-        commit(self.spec.uri, self.base, rows, txns, {"writer": self._writer_id, **note})
+        self._linked(lambda told: commit(self.spec.uri, self.base, rows, txns, told), note)
+
+    def _linked(self, act: Callable[[dict[str, Any]], None], note: Mapping[str, Any]) -> None:
+        """Make one commit that names the one before it, which must still be ours."""
+        if self._last is not None and overwriter(self._store, self._last) is not None:
+            raise Fenced(f"our newest log entry in {self.spec.uri} is not ours any more")
+        batch = uuid.uuid4().hex
+        before = self._last.named() if self._last is not None else {}
+        act({"writer": self._writer_id, "batch": batch, **before, **note})
+        self._last = OwnCommit(int(self.base.version()), batch)

@@ -31,6 +31,7 @@ CODES = {
     errors.TableRewound: 1,
     errors.TableReplaced: 1,
     errors.TopicRecreated: 1,
+    errors.CommitOverwritten: 1,
     errors.PartitionUnreadable: 1,
     errors.CommitHung: 1,
     errors.BreakerOpen: 4,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from itertools import islice
 
 from stream_processor.operations.dlq.replay_request import Surroundings
-from stream_processor.operations.snapshots import note_of
 from stream_processor.ports import ObjectStore
 from stream_processor.sinks import delta_log
-from stream_processor.sinks.delta_log import Commit
+from stream_processor.sinks.delta_log import Commit, note_of
 
 _ALIVE_SECONDS = 60
 _WAIT_SECONDS_MAX = 15.0

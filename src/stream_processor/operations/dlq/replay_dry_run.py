@@ -27,6 +27,7 @@ from stream_processor.processor.excerpt import preview
 from stream_processor.processor.plan import Plan, Stamp
 from stream_processor.runtime.config_loader import LoadedPipeline
 from stream_processor.sinks.delta_create import refuse_unless_writable
+from stream_processor.sinks.delta_evolve import refuse_missing_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,9 @@ def rehearse(loaded: LoadedPipeline, request: ReplayRequest, clock: Clock) -> Re
     tables = tables_of(loaded.pipeline)
     plan = plan_of(loaded.pipeline, loaded.schema_file)
     data = open_data(tables)
-    refuse_unless_writable(data_table(loaded.pipeline, plan), data.table)
+    spec = data_table(loaded.pipeline, plan)
+    refuse_unless_writable(spec, data.table)
+    refuse_missing_columns(spec, data.table)
     selection = select(open_letters(tables), request, tables, data)
     schema = f"{plan.schema.name} {plan.schema.version} ({plan.schema.schema_hash[:8]})"
     made = Rehearsal(target_name(tables, request), schema, selection.planned, Tally())

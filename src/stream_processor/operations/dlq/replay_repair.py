@@ -21,11 +21,10 @@ from stream_processor.operations.dlq.replay_places import IDENTITY, Fate, Places
 from stream_processor.operations.dlq.replay_request import Doer
 from stream_processor.operations.dlq.selection import Selector
 from stream_processor.operations.dlq.unrecorded import ROWS, added_events, commit_of
-from stream_processor.operations.snapshots import note_of
 from stream_processor.ports import ObjectStore
 from stream_processor.sinks.delta_desk import Desk
 from stream_processor.sinks.delta_ledger import Ledger
-from stream_processor.sinks.delta_log import Commit
+from stream_processor.sinks.delta_log import Commit, note_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LETTER = ("dlq_id", *IDENTITY)

@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stream_processor.operations.dlq.replay_places import IDENTITY
-from stream_processor.operations.snapshots import Snapshot, note_of
+from stream_processor.operations.snapshots import Snapshot
 from stream_processor.ports import ObjectStore
 from stream_processor.schema import records
 from stream_processor.sinks import delta_log
 from stream_processor.sinks.delta_desk import LastWrite, last_write, named_id, write_id
-from stream_processor.sinks.delta_log import Commit
+from stream_processor.sinks.delta_log import Commit, note_of
 
 ROWS = "replay"
 """The kind of the commits in the data table that a replay into it makes."""
