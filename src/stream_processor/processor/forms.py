@@ -35,6 +35,7 @@ _DATE = (
 )
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
 _ZONE = r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+_TRUE = pa.scalar("true")
 _EPOCH_DIGITS = {"epoch_s": 10, "epoch_ms": 13, "epoch_us": 16}  # to the year 2286 and back
 _WORDS = r'"[!#-\[\]-~]+(?: [!#-\[\]-~]+)*"'  # ASCII, and no space that trim or collapse would take
 
@@ -63,7 +64,7 @@ def _unquoted(texts: pa.StringArray) -> pa.StringArray:
 
 
 _OTHERS: dict[str, tuple[Form, ...]] = {
-    "boolean": (Form(r"true|false", lambda texts: pc.equal(texts, "true")),),
+    "boolean": (Form(r"true|false", lambda texts: pc.equal(texts, _TRUE)),),
     "date": (Form(f'"{_DATE}"', lambda texts: _unquoted(texts).cast(pa.date32())),),
     "json": (Form(r"[^n](?s:.*)", _as_it_is),),
     "binary": (),

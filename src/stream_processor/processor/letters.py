@@ -24,6 +24,11 @@ SAMPLE_PER_CAUSE = 3
 SAMPLE_MAX = 256
 """And so many of all fingerprints together, since strangers may invent causes."""
 
+# Scalars of Arrow: for a plain value it looks for pandas on the disk, each time.
+_NOT_FETCHED = pa.scalar(records.NOT_FETCHED, records.RAW.field("timestamp_type").type)
+_FALSE = pa.scalar(False)  # noqa: FBT003  # Arrow's own
+_ZERO_BYTE = pa.scalar("\0")
+
 _HEAD_BYTES = 64 * 1024
 _DIGEST_BYTES = 32
 
@@ -147,13 +152,14 @@ def _origin(raw: pa.RecordBatch) -> dict[str, pa.Array]:
 
 def _unseen(raw: pa.RecordBatch) -> pa.BooleanArray:
     """Which records could not be fetched at all."""
-    return pc.equal(raw.column("timestamp_type"), records.NOT_FETCHED)
+    return pc.equal(raw.column("timestamp_type"), _NOT_FETCHED)
 
 
 def _payload(raw: pa.RecordBatch, plan: Plan) -> dict[str, pa.Array]:
     values = raw.column("value")
     sizes = pc.binary_length(values).cast(pa.int64())
-    large = pc.fill_null(pc.greater(sizes, plan.options.max_record_bytes), fill_value=False)
+    limit = pa.scalar(plan.options.max_record_bytes, pa.int64())
+    large = pc.fill_null(pc.greater(sizes, limit), fill_value=_FALSE)
     if large.true_count:
         cut = pc.binary_slice(values, 0, _HEAD_BYTES)
         kept = pc.if_else(large, cut, values)
@@ -230,7 +236,11 @@ def _ids(raw: pa.RecordBatch, pipeline_id: str) -> pa.StringArray:
         raw.column(name).cast(pa.string()) for name in ("topic", "topic_id", "partition", "offset")
     )
     identities = pc.binary_join_element_wise(
-        pipeline_id, pc.coalesce(topic_id, topic), partition, offset, "\0"
+        pa.scalar(pipeline_id, pa.string()),
+        pc.coalesce(topic_id, topic),
+        partition,
+        offset,
+        _ZERO_BYTE,
     )
     hashed = _digests(identities.cast(pa.binary()))
     halves = np.frombuffer(hashed, np.uint8).reshape(-1, _DIGEST_BYTES)[:, : _DIGEST_BYTES // 2]
