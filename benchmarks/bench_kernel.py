@@ -3,9 +3,10 @@
     python benchmarks/bench_kernel.py [EVENTS] [> benchmarks/results/kernel.json]
 
 Orders of about 283 bytes with five critical fields, in batches of 100,000, with 1 % and 20 % broken
-events, `rescue` and `drop`. All cases are measured in turn with the loop, since a machine's speed
-drifts; the median of the rounds counts. The whole pipeline may cost 4.5 (rescue) and 3.2 (drop)
-times a bare consume loop (`yardstick.py`), and 20 % broken events may at most halve the rate.
+events, `rescue` and `drop`, by the decoder in C (where it was built) and by Python alone. All cases
+are measured in turn with the loop, since a machine's speed drifts; the median of the rounds counts.
+The whole pipeline may cost 4.5 (rescue) and 3.2 (drop) times a bare consume loop (`yardstick.py`),
+and 20 % broken events may at most halve the rate.
 """
 
 from __future__ import annotations
@@ -115,10 +116,14 @@ def main(events: int) -> None:
     )
     raws = {percent: batch(percent) for percent in (1, 20)}
     cases: dict[str, tuple[pa.RecordBatch, Plan]] = {
-        f"{unknown}, {percent} % broken": (
+        f"{unknown}, {percent} % broken{', Python alone' if decoder == 'python' else ''}": (
             raws[percent],
-            make_plan(schema, PlanOptions(pipeline_id="bench", unknown_fields=unknown)),
+            make_plan(
+                schema,
+                PlanOptions(pipeline_id="bench", unknown_fields=unknown, decoder=decoder),
+            ),
         )
+        for decoder in ("auto", "python")
         for percent in (1, 20)
         for unknown in ("rescue", "drop")
     }

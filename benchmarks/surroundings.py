@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from stream_processor.processor.native.decoder import decoder_name
+
 PACKAGES = ("confluent-kafka", "deltalake", "msgspec", "pyarrow", "numpy")
 
 
@@ -20,6 +22,7 @@ def surroundings(shared_with: str) -> dict[str, Any]:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores shared with {shared_with}",
         "load_average_before": [round(load, 2) for load in os.getloadavg()],
         "python": platform.python_version(),
+        "decoder": decoder_name(),
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
         "commit": subprocess.run(
             ["git", "describe", "--always", "--dirty"],
