@@ -19,6 +19,7 @@ from stream_processor.cli import (
     hints,
     run,
     run_tests,
+    schema,
     status,
     try_payloads,
     verify,
@@ -72,6 +73,7 @@ app.command("status", short_help="Show lag, commits and dead letters.")(status.s
 app.command("demo", short_help="See it all on this machine.")(demo.demo)
 app.command("version", short_help="Show what is installed.")(version.version)
 app.add_typer(dlq.app, name="dlq", short_help="Find, mend and replay dead letters.")
+app.add_typer(schema.app, name="schema", short_help="Compare the schema file with the table.")
 app.add_typer(config.app, name="config", short_help="Show the settings in force.")
 
 

@@ -57,6 +57,7 @@ def changes(table: pa.Schema, wanted: pa.Schema) -> tuple[Change, ...]:
         if before is not None:
             found.extend(_altered(before, field))
         elif (twin := folded.get(field.name.casefold())) is not None:
+            there.pop(twin, None)
             found.append(_only_case(twin, field.name))
         else:
             found.append(_added(field))

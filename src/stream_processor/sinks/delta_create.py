@@ -124,10 +124,14 @@ def refuse_unless_writable(spec: TableSpec, table: DeltaTable) -> None:
     """
     for complaint, hint in complaints(spec, table):
         raise TableRefused(f"{spec.uri} {complaint}", hint=hint)
+    for change in changes(pa.schema(table.schema().to_arrow()), spec.schema):
+        if change.breaking:
+            raise TableRefused(f"{spec.uri} {change.complaint}", hint=change.hint)
 
 
 def complaints(spec: TableSpec, table: DeltaTable) -> Iterator[tuple[str, str]]:
-    """Why a run refuses the table: what completes "the table ...", and what a person can do."""
+    """Why a run refuses the table, whatever its columns: what completes "the table ...", and what
+    a person can do. The columns are the business of `schema.evolution`."""
     configuration = table.metadata().configuration
     found = configuration.get(OWNER_PROPERTY)
     if found is not None and found != spec.pipeline_id:
@@ -147,7 +151,11 @@ def complaints(spec: TableSpec, table: DeltaTable) -> Iterator[tuple[str, str]]:
             f"has the table feature {', '.join(sorted(features))}, which this writer cannot keep",
             "remove the feature or use another table",
         )
-    yield from _schema_differences(spec, table)
+    if tuple(table.metadata().partition_columns) != spec.partition_by:
+        yield (
+            f"is partitioned by {list(table.metadata().partition_columns)}",
+            f"set partition_by so, instead of {list(spec.partition_by)}, or use another table",
+        )
 
 
 def _features(table: DeltaTable) -> set[str]:
@@ -175,17 +183,6 @@ def _unsafe_settings(configuration: Mapping[str, str | None]) -> Iterator[tuple[
         yield (
             f"keeps its log for {retention} only",
             "set delta.logRetentionDuration to at least 1 day: a delayed write must meet its entry",
-        )
-
-
-def _schema_differences(spec: TableSpec, table: DeltaTable) -> Iterator[tuple[str, str]]:
-    for change in changes(pa.schema(table.schema().to_arrow()), spec.schema):
-        if change.breaking:
-            yield change.complaint, change.hint
-    if tuple(table.metadata().partition_columns) != spec.partition_by:
-        yield (
-            f"is partitioned by {list(table.metadata().partition_columns)}",
-            f"set partition_by so, instead of {list(spec.partition_by)}, or use another table",
         )
 
 

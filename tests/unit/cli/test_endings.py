@@ -228,5 +228,17 @@ def test_every_verb_is_a_function_of_its_own_module() -> None:
     """One small module per verb: whoever looks for one finds it by its name."""
     group = typer.main.get_command(cli.app)
     assert sorted(group.commands) == sorted(  # type: ignore[attr-defined]  # it is a group
-        ["run", "check", "try", "test", "verify", "status", "demo", "dlq", "config", "version"]
+        [
+            "run",
+            "check",
+            "try",
+            "test",
+            "verify",
+            "status",
+            "demo",
+            "dlq",
+            "schema",
+            "config",
+            "version",
+        ]
     )
