@@ -36,11 +36,12 @@ _DATE = (
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
 _ZONE = r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 _TRUE = pa.scalar("true")
-_EPOCH_DIGITS = {"epoch_s": 10, "epoch_ms": 13, "epoch_us": 16}  # to the year 2286 and back
-_WORDS = r'"[!#-\[\]-~]+(?: [!#-\[\]-~]+)*"'  # ASCII, and no space that trim or collapse would take
 
-ASCII_CASE = {"lower": pc.ascii_lower, "upper": pc.ascii_upper}
-"""The rules of `normalise` that change the case, for a column that is ASCII."""
+EPOCH_DIGITS = {"epoch_s": 10, "epoch_ms": 13, "epoch_us": 16}
+"""Digits of a simple number of each unit: to the year 2286 and back."""
+
+_WORDS = r'"[!#-\[\]-~]+(?: [!#-\[\]-~]+)*"'  # ASCII, and no space that trim or collapse would take
+_ASCII_CASE = {"lower": pc.ascii_lower, "upper": pc.ascii_upper}
 
 
 @lru_cache(maxsize=4096)
@@ -72,7 +73,7 @@ _OTHERS: dict[str, tuple[Form, ...]] = {
 
 
 def _string_form(rules: tuple[str, ...]) -> Form:
-    cases = [ASCII_CASE[rule] for rule in rules if rule in ASCII_CASE]
+    cases = [_ASCII_CASE[rule] for rule in rules if rule in _ASCII_CASE]
     if not cases:
         return Form(_WORDS if rules else r'"[^\\]*"', _unquoted)
     # Only the last change of case shows, and the form leaves the other rules nothing to do.
@@ -126,7 +127,7 @@ def _in_zone(zone_minutes: int) -> Cast:
 
 
 def _epoch_form(unit: str, coerce: str) -> Form:
-    number = f"-?{_digits(_EPOCH_DIGITS[unit])}"
+    number = f"-?{_digits(EPOCH_DIGITS[unit])}"
     factor = pa.scalar(EPOCH_MICROSECONDS[unit], pa.int64())
 
     def cast(texts: pa.StringArray) -> pa.Array:

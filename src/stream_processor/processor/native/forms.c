@@ -1,127 +1,9 @@
 /*
- * Converts the simplest forms of each column type, a whole column at a time. The tokens are those
- * that scan.c found, so they are JSON values; a token whose form is not one of these is left OPEN
- * for the conversions in Python. The same forms as patterns are in ../forms.py.
+ * Converts the simplest forms of numbers and instants, a whole column at a time. A token whose form
+ * is not one of these is left OPEN for Python. The same forms as patterns are in ../forms.py.
  */
 
-#include "scan.h"
-
-#include <string.h>
-
-/* What became of a token: left for Python, a value, or null. The same numbers as in ready.py. */
-enum state { OPEN, VALUE, NOTHING };
-
-/* One token per row, as scan.c found them. Filled in by ready.py, in the same order. */
-struct column {
-    place data;
-    int64_t data_bytes;
-    const int32_t *starts;
-    const int32_t *sizes;
-    const uint8_t *kinds;
-    int64_t rows;
-    /* Whether a token that is absent or null makes the value null. */
-    int64_t is_nullable;
-    /* Out: an `enum state` per row. */
-    uint8_t *states;
-};
-
-static int lies_in_data(const struct column *column, int64_t row)
-{
-    int64_t start = column->starts[row], size = column->sizes[row];
-    return start >= 0 && size >= 0 && start + size <= column->data_bytes;
-}
-
-/* A token of one kind that is there, or NULL. */
-static place token(const struct column *column, int64_t row, enum kind kind)
-{
-    if (column->kinds[row] != kind || column->sizes[row] == 0 || !lies_in_data(column, row))
-        return NULL;
-    return column->data + column->starts[row];
-}
-
-/* The state of a token that has no form: null and absent may mean null. */
-static uint8_t without_form(const struct column *column, int64_t row)
-{
-    place word = token(column, row, WORD);
-    int is_null = column->kinds[row] == ABSENT || (word != NULL && *word == 'n');
-    return is_null && column->is_nullable ? NOTHING : OPEN;
-}
-
-/* ---- strings ---- */
-
-/* What strings may look like; the same numbers as in ready.py. */
-enum { ANY_STRING = 0, WORDS = 1, BARE = 2 };
-
-/* ASCII without controls, and no space that trim or collapse_spaces would take; not empty. */
-static int is_words(place at, place end)
-{
-    uint8_t before = ' ';
-    for (; at < end; at++) {
-        if (*at > '~' || *at < ' ' || (*at == ' ' && before == ' '))
-            return 0;
-        before = *at;
-    }
-    return before != ' ';
-}
-
-/* The text that a token stands for, as it will be stored; its size is -1 if there is none. */
-static int64_t plain_text(const struct column *column, int64_t row, int64_t form, place *text)
-{
-    place found = token(column, row, STRING);
-    if (found != NULL) {
-        *text = found + 1;
-        int64_t size = column->sizes[row] - 2;
-        return !(form & WORDS) || is_words(*text, *text + size) ? size : -1;
-    }
-    if (!(form & BARE))
-        return -1;
-    found = token(column, row, NUMBER);
-    if (found == NULL) {
-        found = token(column, row, WORD);
-        if (found == NULL || *found == 'n')
-            return -1;
-    }
-    *text = found;
-    return column->sizes[row];
-}
-
-/* Texts one behind the other, row n from bounds[n] to bounds[n + 1]; their bytes together. */
-int64_t convert_strings(const struct column *column, int64_t form, uint8_t *texts,
-                        int64_t texts_bytes_max, int32_t *bounds)
-{
-    int64_t filled = 0;
-    bounds[0] = 0;
-    for (int64_t row = 0; row < column->rows; row++) {
-        place text = NULL;
-        int64_t size = plain_text(column, row, form, &text);
-        if (size >= 0 && size <= texts_bytes_max - filled) {
-            memcpy(texts + filled, text, (size_t)size);
-            filled += size;
-            column->states[row] = VALUE;
-        } else {
-            column->states[row] = without_form(column, row);
-        }
-        bounds[row + 1] = (int32_t)filled;
-    }
-    return filled;
-}
-
-/* Tokens one behind the other, whatever they are; an absent one is empty. Returns the bytes. */
-int64_t gather_tokens(const struct column *column, uint8_t *texts, int64_t texts_bytes_max,
-                      int32_t *bounds)
-{
-    int64_t filled = 0;
-    bounds[0] = 0;
-    for (int64_t row = 0; row < column->rows; row++) {
-        int64_t size = column->sizes[row];
-        if (lies_in_data(column, row) && size <= texts_bytes_max - filled) {
-            memcpy(texts + filled, column->data + column->starts[row], (size_t)size);
-            filled += size;
-        }
-        bounds[row + 1] = (int32_t)filled;
-    }
-    return filled;
-}
+#include "column.h"
 
 /* ---- numbers ---- */
 
@@ -201,7 +83,18 @@ void convert_numbers(const struct column *column, const struct number_form *form
     }
 }
 
-/* ---- instants: RFC 3339 ---- */
+/* ---- instants ---- */
+
+struct instant_form {
+    /* Whether texts as in RFC 3339 are taken; without an offset they are in the zone, if any. */
+    int64_t takes_rfc3339;
+    int64_t zone_minutes;
+    int64_t has_zone;
+    /* Whether numbers are taken, and how many microseconds one of them stands for. */
+    int64_t takes_epoch;
+    int64_t epoch_microseconds;
+    struct number_form epoch;
+};
 
 enum {
     /* 2026-11-24T10:15:30 */
@@ -282,11 +175,11 @@ static place fraction(place at, place end, int64_t *microseconds)
 }
 
 /* Z, +01:00, or nothing if there is a zone for that; in minutes. */
-static int offset(place at, place end, int64_t zone_minutes, int64_t has_zone, int64_t *minutes)
+static int offset(place at, place end, const struct instant_form *form, int64_t *minutes)
 {
-    *minutes = zone_minutes;
+    *minutes = form->zone_minutes;
     if (at == end)
-        return has_zone != 0;
+        return form->has_zone != 0;
     *minutes = 0;
     if (*at == 'Z')
         return at + 1 == end;
@@ -300,27 +193,37 @@ static int offset(place at, place end, int64_t zone_minutes, int64_t has_zone, i
 }
 
 /* Microseconds since 1970; 0 if the text is not of the form. */
-static int instant(place at, place end, int64_t zone_minutes, int64_t has_zone, int64_t *value)
+static int instant(place at, place end, const struct instant_form *form, int64_t *value)
 {
     int64_t seconds, microseconds, minutes;
     if (end - at < DATE_TIME_BYTES || !date_time(at, &seconds))
         return 0;
     at = fraction(at + DATE_TIME_BYTES, end, &microseconds);
-    if (at == NULL || !offset(at, end, zone_minutes, has_zone, &minutes))
+    if (at == NULL || !offset(at, end, form, &minutes))
         return 0;
     *value = (seconds - minutes * 60) * MICROSECONDS + microseconds;
     return 1;
 }
 
-/* Each instant in microseconds since 1970. Without an offset it is in the zone, if there is one. */
-void convert_instants(const struct column *column, int64_t zone_minutes, int64_t has_zone,
+static int instant_at(const struct column *column, int64_t row, const struct instant_form *form,
+                      int64_t *value)
+{
+    place text = form->takes_rfc3339 ? token(column, row, STRING) : NULL;
+    if (text != NULL && instant(text + 1, text + column->sizes[row] - 1, form, value))
+        return 1;
+    if (!form->takes_epoch || !number_at(column, row, &form->epoch, value))
+        return 0;
+    *value *= form->epoch_microseconds;
+    return 1;
+}
+
+/* Each instant in microseconds since 1970. */
+void convert_instants(const struct column *column, const struct instant_form *form,
                       int64_t *values)
 {
     for (int64_t row = 0; row < column->rows; row++) {
-        place text = token(column, row, STRING);
         int64_t value = 0;
-        int has_form = text != NULL
-            && instant(text + 1, text + column->sizes[row] - 1, zone_minutes, has_zone, &value);
+        int has_form = instant_at(column, row, form, &value);
         column->states[row] = has_form ? VALUE : without_form(column, row);
         values[row] = has_form ? value : 0;
     }

@@ -1,4 +1,4 @@
-"""The door to the compiled library (`scan.c`, `forms.c`): finds it, and knows how it is called.
+"""The door to the compiled library, of the C files here: finds it, and knows how it is called.
 
 It is plain C without Python's own interface, so that building it needs a compiler and nothing else.
 A call lets other threads run. Where the library was not built there is none, and Python decodes.
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 _NAME = "stream_processor.processor.native._scan"
-_INTERFACE_VERSION = 1
+_INTERFACE_VERSION = 2
 """As in `scan.h`. A library of another version is not used."""
 
 _ADDRESS, _NUMBER = ctypes.c_void_p, ctypes.c_int64
@@ -49,7 +49,7 @@ class Scan(ctypes.Structure):
 
 
 class TokenColumn(ctypes.Structure):
-    """`struct column` in `forms.c`, which says what each means."""
+    """`struct column` in `column.h`, which says what each means."""
 
     _fields_ = (
         ("data", _ADDRESS),
@@ -69,18 +69,46 @@ class NumberForm(ctypes.Structure):
     _fields_ = (("before", _NUMBER), ("behind", _NUMBER), ("is_quotable", _NUMBER))
 
 
+class StringForm(ctypes.Structure):
+    """`struct string_form` in `texts.c`: the rules of `normalise`, and whether bare words count."""
+
+    _fields_ = (("rules", _ADDRESS), ("rule_count", _NUMBER), ("takes_bare", _NUMBER))
+
+
+class InstantForm(ctypes.Structure):
+    """`struct instant_form` in `forms.c`, which says what each means."""
+
+    _fields_ = (
+        ("takes_rfc3339", _NUMBER),
+        ("zone_minutes", _NUMBER),
+        ("has_zone", _NUMBER),
+        ("takes_epoch", _NUMBER),
+        ("epoch_microseconds", _NUMBER),
+        ("epoch", NumberForm),
+    )
+
+
 _FUNCTIONS: dict[str, tuple[type[ctypes.c_int64] | None, tuple[Any, ...]]] = {
     "scan_events": (_NUMBER, (ctypes.POINTER(Scan),)),
     "convert_strings": (
         _NUMBER,
-        (ctypes.POINTER(TokenColumn), _NUMBER, _ADDRESS, _NUMBER, _ADDRESS),
+        (
+            ctypes.POINTER(TokenColumn),
+            ctypes.POINTER(StringForm),
+            _ADDRESS,
+            _NUMBER,
+            _ADDRESS,
+        ),
     ),
     "gather_tokens": (_NUMBER, (ctypes.POINTER(TokenColumn), _ADDRESS, _NUMBER, _ADDRESS)),
     "convert_numbers": (
         None,
         (ctypes.POINTER(TokenColumn), ctypes.POINTER(NumberForm), _NUMBER, _ADDRESS),
     ),
-    "convert_instants": (None, (ctypes.POINTER(TokenColumn), _NUMBER, _NUMBER, _ADDRESS)),
+    "convert_instants": (
+        None,
+        (ctypes.POINTER(TokenColumn), ctypes.POINTER(InstantForm), _ADDRESS),
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""Tokens in memory as typed columns: by `forms.c` where it knows the type, else by the patterns."""
+"""Tokens in memory as typed columns: in C where it knows the type, else by the patterns."""
 
 from __future__ import annotations
 
@@ -8,8 +8,15 @@ import numpy as np
 import pyarrow as pa
 
 from stream_processor.processor.columns import Rows, Started, by_forms
-from stream_processor.processor.forms import ASCII_CASE
-from stream_processor.processor.native.library import NumberForm, TokenColumn, address, library
+from stream_processor.processor.forms import EPOCH_DIGITS
+from stream_processor.processor.native.library import (
+    InstantForm,
+    NumberForm,
+    StringForm,
+    TokenColumn,
+    address,
+    library,
+)
 from stream_processor.processor.native.scanner import (
     Places,
     Text,
@@ -18,12 +25,13 @@ from stream_processor.processor.native.scanner import (
     validity,
 )
 from stream_processor.schema.event import EventField
+from stream_processor.schema.instants import EPOCH_MICROSECONDS
 from stream_processor.schema.types import TIMESTAMP
 
 _OPEN, _VALUE = 0, 1
-"""States of a token, as in `forms.c`."""
-_ANY_STRING, _WORDS, _BARE = 0, 1, 2
-"""Forms of strings, as in `forms.c`."""
+"""States of a token, as in `column.h`."""
+_RULES = ("trim", "lower", "upper", "collapse_spaces", "empty_to_null")
+"""By their numbers, as in `texts.c`."""
 
 _WHOLE_DIGITS = {"int": 9, "long": 18}
 _DECIMAL_DIGITS_MAX = 18
@@ -47,8 +55,8 @@ class Found(NamedTuple):
         kind = field.type.kind
         if kind == "string":
             return _strings(self, field, coerce)
-        if kind == "timestamp" and field.formats == ("rfc3339",):
-            return _instants(self, field)
+        if kind == "timestamp":
+            return _instants(self, field, coerce)
         if kind in _WHOLE_DIGITS:
             form = NumberForm(_WHOLE_DIGITS[kind], 0, coerce == "safe")
             return _whole_numbers(self, field, form)
@@ -92,22 +100,28 @@ def _nullable(field: EventField) -> int:
 
 
 def _strings(found: Found, field: EventField, coerce: str) -> Started:
-    cases = [ASCII_CASE[rule] for rule in field.normalise if rule in ASCII_CASE]
-    bare = _BARE if coerce == "safe" and not cases else 0  # the case of `true` stays as it is
-    form = (_WORDS if field.normalise else _ANY_STRING) | bare
+    rules = np.array([_RULES.index(rule) for rule in field.normalise], np.uint8)
+    form = StringForm(address(rules), len(rules), coerce == "safe")
     column, states = _column(found, _nullable(field))
     texts, bounds = _room(found.tokens.sizes)
     library().convert_strings(column, form, address(texts), len(texts), address(bounds))
-    array = string_array(texts, bounds, states == _VALUE)
-    # Only the last change of case shows, and the form leaves the other rules nothing to do.
-    return Started(cases[-1](array) if cases else array, states != _OPEN)
+    return Started(string_array(texts, bounds, states == _VALUE), states != _OPEN)
 
 
-def _instants(found: Found, field: EventField) -> Started:
+def _instants(found: Found, field: EventField, coerce: str) -> Started:
+    unit = next((name for name in field.formats if name in EPOCH_DIGITS), None)
+    form = InstantForm(
+        takes_rfc3339="rfc3339" in field.formats,
+        zone_minutes=field.zone_minutes or 0,
+        has_zone=field.zone_minutes is not None,
+        takes_epoch=unit is not None,
+    )
+    if unit is not None:
+        form.epoch_microseconds = EPOCH_MICROSECONDS[unit]
+        form.epoch = NumberForm(EPOCH_DIGITS[unit], 0, coerce == "safe")
     column, states = _column(found, _nullable(field))
     values = np.empty(len(states), np.int64)
-    zone = field.zone_minutes
-    library().convert_instants(column, zone or 0, int(zone is not None), address(values))
+    library().convert_instants(column, form, address(values))
     return _started(TIMESTAMP, values, states)
 
 

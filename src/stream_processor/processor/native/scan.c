@@ -269,7 +269,8 @@ int64_t scan_events(struct scan *scan)
     for (int64_t n = 0; n < scan->events; n++) {
         uint8_t *behind = NULL;
         if (scan->taken[n] && scan->key_count > 0 && fits(scan, n, kept))
-            behind = event(scan->data + scan->begins[n], scan->data + scan->ends[n], scan, kept, row);
+            behind = event(scan->data + scan->begins[n], scan->data + scan->ends[n], scan, kept,
+                           row);
         scan->taken[n] = behind != NULL;
         if (behind != NULL) {
             kept = behind;

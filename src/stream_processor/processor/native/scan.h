@@ -1,4 +1,4 @@
-/* What scan.c finds in a text and forms.c converts. Loaded by library.py; no part of Python. */
+/* What scan.c finds in a text and the others convert. Loaded by library.py; no part of Python. */
 
 #ifndef STREAM_PROCESSOR_SCAN_H
 #define STREAM_PROCESSOR_SCAN_H
@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* library.py asks for it first, so that a library of another version is never called. */
-#define INTERFACE_VERSION 1
+#define INTERFACE_VERSION 2
 
 /* A place in a text, and, as `end`, the place behind its last byte. */
 typedef const uint8_t *place;

@@ -8,6 +8,7 @@
 
 #include "forms.c"
 #include "scan.c"
+#include "texts.c"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,8 @@ enum { KEYS = 5, TEXT_BYTES_MAX = 1 << 21, DEPTH_MAX = 128 };
 static const uint8_t NAMES[] = "aididxamountaddress";
 static const int64_t NAME_BOUNDS[KEYS + 1] = {0, 1, 3, 6, 12, 19};
 
+static const uint8_t RULES[] = {COLLAPSE_SPACES, UPPER, TRIM, EMPTY_TO_NULL, LOWER, TRIM};
+
 static void *exactly(size_t bytes)
 {
     void *found = malloc(bytes ? bytes : 1);
@@ -28,15 +31,17 @@ static void *exactly(size_t bytes)
     return found;
 }
 
-/* All conversions of a column that has a token twice; for the texts there is room enough, and less. */
+/* All conversions of a column that has a token twice; for texts there is room enough, or less. */
 static void convert(struct column *column, int64_t text_bytes)
 {
     int64_t values[4];
     int32_t bounds[3];
     for (int64_t room = 2 * text_bytes; room >= 0; room -= room > 3 ? room / 2 : 1) {
         uint8_t *texts = exactly((size_t)room);
-        for (int64_t form = 0; form < 4; form++)
-            convert_strings(column, form, texts, room, bounds);
+        for (int64_t count = 0; count <= (int64_t)sizeof RULES; count++) {
+            struct string_form form = {RULES, count, count & 1};
+            convert_strings(column, &form, texts, room, bounds);
+        }
         gather_tokens(column, texts, room, bounds);
         free(texts);
     }
@@ -47,8 +52,10 @@ static void convert(struct column *column, int64_t text_bytes)
         form.behind = 0;
         convert_numbers(column, &form, 1, values);
     }
-    convert_instants(column, 0, 0, values);
-    convert_instants(column, -330, 1, values);
+    struct instant_form instants = {1, 0, 0, 0, 0, {0, 0, 0}};
+    struct instant_form other = {1, -330, 1, 1, 1000, {13, 0, 1}};
+    convert_instants(column, &instants, values);
+    convert_instants(column, &other, values);
 }
 
 static void scan_one(place text, int32_t size, int64_t unwanted, int64_t depth_max)
