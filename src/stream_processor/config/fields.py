@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from stream_processor.config.pipeline import Model
+from stream_processor.config.model import Model
 
 Scalar = str | bool | int | float | Decimal | None
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from stream_processor.config.pipeline import Model
+from stream_processor.config.model import Model
 
 OWN_KEY = "set {} instead, so that there is one place for it"
 """The hint for a raw client setting that has a key of its own."""

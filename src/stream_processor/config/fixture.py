@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
-from stream_processor.config.pipeline import Model
+from stream_processor.config.model import Model
 from stream_processor.config.values import Text, TextMap
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from stream_processor.config.fields import SchemaFile
 from stream_processor.config.fixture import FixtureFile
-from stream_processor.config.pipeline import Model, Pipeline
+from stream_processor.config.model import Model
+from stream_processor.config.pipeline import Pipeline
 
 _DRAFT = "http://json-schema.org/draft-07/schema#"
 _REFERENCE = {"type": "string", "pattern": r"\$\{"}

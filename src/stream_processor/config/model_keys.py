@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from stream_processor.config.pipeline import Model
+from stream_processor.config.model import Model
 
 KeyPath = tuple[str | int, ...]
 """Where a value is in a file: `("source", "kafka", "topics", 0)`."""

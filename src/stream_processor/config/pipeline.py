@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
+from stream_processor.config.model import Model
+from stream_processor.config.transform import TransformStep
 from stream_processor.config.units import Duration, Size
 from stream_processor.config.values import (
     Flag,
@@ -22,14 +24,6 @@ from stream_processor.config.values import (
     TextMap,
     Whole,
 )
-
-
-class Model(BaseModel):
-    """Strict and frozen: an unknown key is an error, a value never changes."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
-    )
 
 
 class Security(Model):
@@ -230,6 +224,8 @@ class Pipeline(Model):
     """Where events enter."""
     schema_: SchemaConfig = Field(alias="schema")
     """What an event means."""
+    transform: tuple[TransformStep, ...] = ()
+    """What is done with a row between the schema and the table, step by step."""
     sink: SinkConfig
     """Where rows leave."""
     dlq: DeadLetterConfig = DeadLetterConfig()

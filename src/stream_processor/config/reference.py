@@ -12,8 +12,10 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from stream_processor.config.fields import FieldSpec, SchemaFile
+from stream_processor.config.model import Model
 from stream_processor.config.model_keys import fields_of, is_open, model_in, sections
-from stream_processor.config.pipeline import Model, Pipeline
+from stream_processor.config.pipeline import Pipeline
+from stream_processor.config.transform import TransformStep
 from stream_processor.config.units import Duration, Size
 
 _NAMES: dict[Any, str] = {
@@ -39,7 +41,11 @@ def reference_text() -> str:
 def _tables(root: type[Model], file: str) -> Iterator[str]:
     for path, model in sections(root):
         dotted = ".".join(path)
-        name = f"`{dotted}{'[]' if model is FieldSpec else ''}`" if dotted else f"The {file}"
+        name = (
+            f"`{dotted}{'[]' if model in (FieldSpec, TransformStep) else ''}`"
+            if dotted
+            else f"The {file}"
+        )
         yield f"### {name}\n\n{model.__doc__}\n"
         yield "| key | type | default | meaning |\n| --- | --- | --- | --- |"
         yield from (_row(key, field) for key, field in fields_of(model).items())

@@ -18,6 +18,7 @@ from stream_processor.config.pipeline import (
 )
 from stream_processor.config.rules_delta import DELTA_RULES
 from stream_processor.config.rules_kafka import KAFKA_RULES
+from stream_processor.config.rules_transform import TRANSFORM_RULES
 from stream_processor.config.values import IDENTIFIER
 
 _LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})")
@@ -69,6 +70,7 @@ _COMMIT = ("sink", "delta", "commit")
 RULES: tuple[Rule, ...] = (
     *KAFKA_RULES,
     *DELTA_RULES,
+    *TRANSFORM_RULES,
     Rule((), Pipeline, ("id", "name"), _identity),
     Rule((), Pipeline, ("max_record_bytes", "engine"), _record_size),
     Rule((), Pipeline, ("sink", "engine"), _batch_size),

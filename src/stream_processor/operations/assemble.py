@@ -20,6 +20,7 @@ from stream_processor.runtime.goal import Goal
 from stream_processor.runtime.object_store import open_store
 from stream_processor.runtime.ownership import Terms
 from stream_processor.runtime.retry import Backoff, Retry, Stop
+from stream_processor.runtime.transform_steps import steps_of
 from stream_processor.schema import records
 from stream_processor.schema.compile import compile_schema
 from stream_processor.schema.table import partition_columns
@@ -74,6 +75,7 @@ def plan_of(pipeline: Pipeline, schema_file: SchemaFile) -> Plan:
             preview_mask=pipeline.dlq.preview_mask,
             app_version=stream_processor.__version__,
             decoder=pipeline.engine.decoder,
+            transform=steps_of(pipeline.transform),
         ),
     )
 

@@ -8,11 +8,13 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from stream_processor.config.model import Model
 from stream_processor.config.model_keys import KeyPath
-from stream_processor.config.pipeline import Model, Pipeline
+from stream_processor.config.pipeline import Pipeline
 from stream_processor.config.units import Duration, Size
 from stream_processor.config.values import MASK, looks_secret, without_user_info
 from stream_processor.runtime.config_loader import LoadedPipeline
+from stream_processor.runtime.config_validation import dotted
 
 Plain = str | int | float | bool | list[str] | None
 
@@ -33,29 +35,34 @@ def show_config(loaded: LoadedPipeline) -> tuple[Setting, ...]:
     return tuple(_settings(loaded, (), loaded.pipeline))
 
 
-def _settings(loaded: LoadedPipeline, path: tuple[str, ...], model: Model) -> Iterator[Setting]:
+def _settings(loaded: LoadedPipeline, path: KeyPath, model: Model) -> Iterator[Setting]:
     for name, field in type(model).model_fields.items():
         key, value = (*path, field.alias or name), getattr(model, name)
-        if isinstance(value, Model):
+        if isinstance(value, tuple) and value and isinstance(value[0], Model):
+            for index, item in enumerate(value):
+                yield from _settings(loaded, (*key, index), item)
+        elif path and isinstance(path[-1], int) and name not in model.model_fields_set:
+            continue  # of a step only what it says
+        elif isinstance(value, Model):
             yield from _settings(loaded, key, value)
         elif isinstance(value, Mapping):
             for inner, text in value.items():
                 shown = MASK if looks_secret(inner) else without_user_info(text)
-                yield Setting(".".join((*key, inner)), shown, _origin(loaded, (*key, inner)))
+                yield Setting(dotted((*key, inner)), shown, _origin(loaded, (*key, inner)))
         else:
             yield _setting(loaded, key, value)
 
 
-def _setting(loaded: LoadedPipeline, path: tuple[str, ...], value: Any) -> Setting:
+def _setting(loaded: LoadedPipeline, path: KeyPath, value: Any) -> Setting:
     derived = _derived(loaded.pipeline).get(path)
     if derived is not None and path not in loaded.places:
-        return Setting(".".join(path), derived[0], f"default, from {derived[1]}")
-    return Setting(".".join(path), _plain(value), _origin(loaded, path))
+        return Setting(dotted(path), derived[0], f"default, from {derived[1]}")
+    return Setting(dotted(path), _plain(value), _origin(loaded, path))
 
 
-def _derived(pipeline: Pipeline) -> dict[tuple[str, ...], tuple[Plain, str]]:
+def _derived(pipeline: Pipeline) -> dict[KeyPath, tuple[Plain, str]]:
     """What stands where nothing is set, and the key that it follows from."""
-    derived: dict[tuple[str, ...], tuple[Plain, str]] = {
+    derived: dict[KeyPath, tuple[Plain, str]] = {
         ("id",): (pipeline.pipeline_id, "name"),
         ("source", "kafka", "group_id"): (pipeline.group_id, "id" if pipeline.id else "name"),
         ("dlq", "table"): (pipeline.dead_letter_table, "sink.delta.table"),

@@ -17,6 +17,8 @@ PREVIEW_BYTES = 2_048
 
 _BEHIND_THE_CUT = 256  # so far a text is searched behind its cut, lest half a number stays
 
+_VALID_JSON = ("validate", "transform")  # the stages behind the parser
+
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _TOKEN = re.compile(
     rb'[ \t\n\r]*(?:([{}\[\],:])|("[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z))|([-+.0-9A-Za-z]+))',
@@ -78,7 +80,7 @@ def preview(value: bytes, masks: Masks, stage: str) -> str:
 def masked(value: bytes, masks: Masks, stage: str) -> bytes:
     """The bytes of a value that may be shown; also called by `dlq show`, for the whole value."""
     if masks.paths:
-        if stage != "validate":
+        if stage not in _VALID_JSON:
             return MASK.encode()
         value = _masked(value, masks)
     return _covered(value, masks.patterns)

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from stream_processor.processor.joined import joined
 from stream_processor.processor.letters import dead_letters
 from stream_processor.processor.plan import Plan, Stamp
-from stream_processor.processor.rows import valid_batch
+from stream_processor.processor.rejection import Rejection
+from stream_processor.processor.rows import table_batch, valid_batch
 from stream_processor.processor.sorting import sort
 from stream_processor.schema import records
 
@@ -36,26 +38,37 @@ def process(raw: pa.RecordBatch, plan: Plan, stamp: Stamp) -> Processed:
 
     `raw` is shaped as `records.RAW`. Called by every engine, once per batch; pure.
     """
-    parts = [_process_slice(piece, plan, stamp) for piece in _slices(raw)]
-    if len(parts) == 1:
-        return parts[0]
-    return Processed(
-        pa.concat_batches([part.valid for part in parts]),
-        pa.concat_batches([part.dead for part in parts]),
-        pa.concat_batches([part.skipped for part in parts]),
-    )
+    valid, dead, skipped = [], [], []
+    for piece in _slices(raw):
+        done = _process_slice(piece, plan, stamp)
+        valid.append(done.valid)
+        dead.append(done.dead)
+        skipped.append(done.skipped)
+        del done  # what has a second name here could not be let go while it is joined
+    return Processed(joined(valid), joined(dead), joined(skipped))
 
 
 def _process_slice(raw: pa.RecordBatch, plan: Plan, stamp: Stamp) -> Processed:
     unseen = raw.column("timestamp_type").to_numpy() == records.NOT_FETCHED
     sorted_out = sort(raw.column("value"), unseen, plan)
+    rows = valid_batch(raw, sorted_out.kept, plan, stamp)
+    dead: dict[int, Rejection] = sorted_out.dead
+    filtered: list[int] = []
+    if plan.transform.steps:
+        done = plan.transform.run(rows)
+        places = sorted_out.kept.rows
+        dead = _with_failed(dead, {int(places[row]): why for row, why in done.failed.items()})
+        rows, filtered = done.rows, places[done.filtered].tolist()
     return Processed(
-        valid_batch(raw, sorted_out.kept, plan, stamp),
-        dead_letters(
-            _chosen(raw, list(sorted_out.dead)), list(sorted_out.dead.values()), plan, stamp
-        ),
-        _skipped(_chosen(raw, sorted_out.skipped)),
+        table_batch(rows, plan),
+        dead_letters(_chosen(raw, list(dead)), list(dead.values()), plan, stamp),
+        _skipped(raw, dict.fromkeys(sorted_out.skipped, "tombstone"), filtered),
     )
+
+
+def _with_failed(dead: dict[int, Rejection], failed: dict[int, Rejection]) -> dict[int, Rejection]:
+    """All dead letters in the order of the events."""
+    return dict(sorted((dead | failed).items())) if failed else dead
 
 
 def _slices(raw: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
@@ -80,7 +93,11 @@ def _chosen(raw: pa.RecordBatch, rows: list[int]) -> pa.RecordBatch:
     return raw.take(pa.array(rows, pa.int64()))
 
 
-def _skipped(raw: pa.RecordBatch) -> pa.RecordBatch:
-    columns = [raw.column(name) for name in ("topic", "topic_id", "partition", "offset")]
-    reasons = pa.array(["tombstone"] * raw.num_rows, pa.string())
-    return pa.RecordBatch.from_arrays([*columns, reasons], schema=records.SKIPPED)
+def _skipped(raw: pa.RecordBatch, reasons: dict[int, str], filtered: list[int]) -> pa.RecordBatch:
+    """Events that are left out by rule, each with its reason, in the order of the events."""
+    if filtered:
+        reasons = dict(sorted((reasons | dict.fromkeys(filtered, "filtered")).items()))
+    chosen = _chosen(raw, list(reasons))
+    columns = [chosen.column(name) for name in ("topic", "topic_id", "partition", "offset")]
+    told = pa.array(list(reasons.values()), pa.string())
+    return pa.RecordBatch.from_arrays([*columns, told], schema=records.SKIPPED)

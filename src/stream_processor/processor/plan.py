@@ -8,9 +8,17 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 
 from stream_processor.errors import ConfigurationError
+from stream_processor.processor.transform import Transform, make_transform
 from stream_processor.schema.event import EventSchema
 from stream_processor.schema.masks import Masks, parse_masks
-from stream_processor.schema.table import partition_problems, rescues, table_schema
+from stream_processor.schema.steps import Step
+from stream_processor.schema.table import (
+    partition_problems,
+    rescued_as_well,
+    rescues,
+    table_schema,
+    with_dates,
+)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -35,6 +43,7 @@ class PlanOptions:
     app_version: str = ""
     engine: str = "embedded"
     decoder: str = "auto"
+    transform: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,11 +51,14 @@ class Plan:
     """Everything that judges an event. Made once per start by `make_plan`; never changes.
 
     A plan equals only itself, so what is compiled from it can be kept by it (`lru_cache`).
-    `table` is the schema of `Processed.valid`; `masks` is what to hide in previews.
+    `table` is the schema of `Processed.valid`; `masks` is what to hide in previews. `parsed` are
+    the columns of a row before `transform`.
     """
 
     schema: EventSchema
     options: PlanOptions
+    parsed: pa.Schema
+    transform: Transform
     table: pa.Schema
     rescues: bool
     masks: Masks
@@ -54,10 +66,15 @@ class Plan:
 
 def make_plan(schema: EventSchema, options: PlanOptions) -> Plan:
     """Called by whoever builds an engine. Raises `ConfigurationError` for a bad path or column."""
-    found = [
-        f"partition_by[{index}]: {why}"
-        for index, why in partition_problems(schema, options.metadata, options.partition_by)
-    ]
+    parsed = table_schema(schema, options.metadata, options.unknown_fields)
+    leaks = rescued_as_well(schema, options.unknown_fields)
+    transform, problems = make_transform(options.transform, parsed, leaks)
+    found = [f"transform[{each.step}]: {each.message}" for each in problems]
+    if not problems:
+        found += [
+            f"partition_by[{index}]: {why}"
+            for index, why in partition_problems(transform.output, options.partition_by)
+        ]
     masks, wrong = parse_masks(options.preview_mask)
     found += [f"preview_mask {options.preview_mask[index]}: {why}" for index, why in wrong]
     if found:
@@ -65,7 +82,9 @@ def make_plan(schema: EventSchema, options: PlanOptions) -> Plan:
     return Plan(
         schema=schema,
         options=options,
-        table=table_schema(schema, options.metadata, options.unknown_fields, options.partition_by),
+        parsed=parsed,
+        transform=transform,
+        table=with_dates(transform.output, options.partition_by),
         rescues=rescues(schema, options.unknown_fields),
         masks=masks,
     )

@@ -11,7 +11,13 @@ PROBLEMS_MAX = 1_000
 
 _SHOWN_CHARACTERS = 60
 
-_STAGES = {"encoding": "decode", "record": "decode", "json": "parse", "field": "validate"}
+_STAGES = {
+    "encoding": "decode",
+    "record": "decode",
+    "json": "parse",
+    "field": "validate",
+    "transform": "transform",
+}
 
 
 class Problem(NamedTuple):
@@ -52,7 +58,7 @@ class Rejection(NamedTuple):
 
 
 def stage_of(code: str) -> str:
-    """Where an event with this code failed: decode, parse or validate."""
+    """Where an event with this code failed: decode, parse, validate or transform."""
     return _STAGES[code.partition(".")[0]]
 
 

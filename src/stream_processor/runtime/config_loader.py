@@ -14,8 +14,9 @@ from pathlib import Path
 from stream_processor.config.fields import SchemaFile
 from stream_processor.config.findings import Finding
 from stream_processor.config.model_keys import KeyPath
-from stream_processor.config.pipeline import DeadLetterConfig, DeltaSink, Pipeline
+from stream_processor.config.pipeline import DeadLetterConfig, Pipeline
 from stream_processor.config.rules import RULES
+from stream_processor.runtime.config_columns import check_columns, name_hooks
 from stream_processor.runtime.config_mode import check_default_variables
 from stream_processor.runtime.config_overrides import apply_overrides
 from stream_processor.runtime.config_problems import (
@@ -38,8 +39,8 @@ from stream_processor.runtime.config_yaml import (
     read_yaml,
 )
 from stream_processor.schema.compile import SchemaInvalid, compile_schema
+from stream_processor.schema.event import EventSchema
 from stream_processor.schema.masks import parse_masks
-from stream_processor.schema.table import partition_problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +78,14 @@ def load_pipeline(
     apply_overrides(document, overrides)
     references = References(environment, path.parent)
     references.resolve(document)
+    name_hooks(document, path.parent)
     pipeline = validate(document, Pipeline)
     apply_rules(document, RULES)
     _check_masks(document)
     schema = _named_schema(document, path.parent)
-    schema_file = _check_schema(document, schema)
+    schema_file, compiled = _check_schema(schema) if schema else (None, None)
+    if schema_file is not None and compiled is not None:
+        check_columns(document, compiled, references.origins)
     problems = (*extra, *document.problems, *(schema.problems if schema else ()))
     if pipeline is None or schema is None or schema_file is None or has_errors(problems):
         raise InvalidConfiguration(problems)
@@ -99,7 +103,7 @@ def load_pipeline(
 def load_schema(path: Path) -> SchemaFile:
     """Read and check a schema file alone, for `try --schema`. Raises `InvalidConfiguration`."""
     document = read_file(path)
-    schema_file = _check_schema(None, document)
+    schema_file, _ = _check_schema(document)
     if schema_file is None or has_errors(document.problems):
         raise InvalidConfiguration(document.problems)
     return schema_file
@@ -145,10 +149,8 @@ def _named_schema(document: Document, folder: Path) -> Document | None:
         return None
 
 
-def _check_schema(document: Document | None, schema: Document | None) -> SchemaFile | None:
-    """The checked schema file; adds what is wrong to the documents of both files."""
-    if schema is None:
-        return None
+def _check_schema(schema: Document) -> tuple[SchemaFile | None, EventSchema | None]:
+    """The checked schema file, and what is compiled of it; adds what is wrong to the document."""
     whole = validate(schema, SchemaFile)
     file, indices = _readable_fields(schema)
     if not file.fields and ("fields",) in schema.places:
@@ -160,14 +162,8 @@ def _check_schema(document: Document | None, schema: Document | None) -> SchemaF
             path = () if problem.key is None else (problem.key,)
             section = ("fields", indices[problem.field_index])
             add_finding(schema, section, Finding(path, problem.message))
-        return None
-    delta = ("sink", "delta")
-    keys = ("partition_by", "metadata")
-    sink = readable_section(document, delta, DeltaSink, keys) if document else None
-    if document is not None and sink is not None and whole is not None:
-        for index, message in partition_problems(compiled, sink.metadata, sink.partition_by):
-            add_finding(document, delta, Finding(("partition_by", index), message))
-    return whole
+        return None, None
+    return whole, compiled
 
 
 def _readable_fields(schema: Document) -> tuple[SchemaFile, list[int]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from stream_processor.config.model import Model
 from stream_processor.config.model_keys import KeyPath, is_open, keys_of, model_in
-from stream_processor.config.pipeline import Model, Pipeline
+from stream_processor.config.pipeline import Pipeline
 from stream_processor.config.values import MASK, ReferencedText, looks_secret
 from stream_processor.runtime.config_problems import Spot, Text, did_you_mean, problem_at
 from stream_processor.runtime.config_yaml import Document, Place, read_text

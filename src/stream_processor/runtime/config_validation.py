@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from stream_processor.config.findings import Finding, Rule
+from stream_processor.config.model import Model
 from stream_processor.config.model_keys import (
     KeyPath,
     fields_of,
@@ -17,7 +18,6 @@ from stream_processor.config.model_keys import (
     model_at,
     model_in,
 )
-from stream_processor.config.pipeline import Model
 from stream_processor.config.values import shown_key
 from stream_processor.runtime.config_problems import (
     Problem,

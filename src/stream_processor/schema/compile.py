@@ -111,18 +111,27 @@ def _bare_field(spec: FieldSpec, column: ColumnType, path: Path) -> EventField:
     )
 
 
+def name_refusal(name: str) -> str | None:
+    """Why a column cannot be called so, in words; None if it can. Also asked by transforms."""
+    folded = name.casefold()
+    if folded.startswith("_kafka_") or folded in _RESERVED:
+        return f"{name} is reserved for our own columns"
+    if _NAME.fullmatch(name) is None:
+        return "a name is letters, digits and _, and does not begin with a digit"
+    return None
+
+
 def _name_problems(specs: tuple[FieldSpec, ...]) -> list[Problem]:
     """Names that are malformed, reserved, or differ from an earlier one only in case."""
     problems: list[Problem] = []
     seen: dict[str, str] = {}
     for index, spec in enumerate(specs):
         folded = spec.name.casefold()
-        if folded.startswith("_kafka_") or folded in _RESERVED:
-            problems.append(Problem(index, "name", f"{spec.name} is reserved for our own columns"))
-        elif _NAME.fullmatch(spec.name) is None:
-            message = "a name is letters, digits and _, and does not begin with a digit"
-            hint = "; use `from` for a key that is not" if spec.from_ is None else ""
-            problems.append(Problem(index, "name", message + hint))
+        why = name_refusal(spec.name)
+        if why is not None:
+            malformed = _NAME.fullmatch(spec.name) is None
+            hint = "; use `from` for a key that is not" if malformed and spec.from_ is None else ""
+            problems.append(Problem(index, "name", why + hint))
         if folded in seen:
             other = seen[folded]
             how = "stands twice" if other == spec.name else f"differs from {other} only in case"

@@ -41,8 +41,13 @@ def table_schema(
     fields.append(pa.field(records.INGESTED_AT, TIMESTAMP))
     if rescues(schema, unknown_fields):
         fields.append(pa.field(records.RESCUED, pa.string()))
-    fields += [pa.field(date_column(name), pa.date32()) for name in date_sources(partition_by)]
-    return pa.schema(fields)
+    return with_dates(pa.schema(fields), partition_by)
+
+
+def with_dates(columns: pa.Schema, partition_by: Sequence[str]) -> pa.Schema:
+    """The columns, and behind them those that `date(...)` adds."""
+    dates = [pa.field(date_column(name), pa.date32()) for name in date_sources(partition_by)]
+    return pa.schema([*columns, *dates])
 
 
 def _column(schema: EventSchema, index: int) -> pa.Field:
@@ -54,6 +59,15 @@ def _column(schema: EventSchema, index: int) -> pa.Field:
 def rescues(schema: EventSchema, unknown_fields: str) -> bool:
     """Whether the table has the column `_rescued`."""
     return unknown_fields == "rescue" or any(one.on_error == "rescue" for one in schema.fields)
+
+
+def rescued_as_well(schema: EventSchema, unknown_fields: str) -> list[str]:
+    """Columns whose values may stand in `_rescued` too: read of a part of a key, or failed."""
+    return [
+        field.name
+        for field in schema.fields
+        if field.on_error == "rescue" or (unknown_fields == "rescue" and len(field.path) > 1)
+    ]
 
 
 def date_sources(partition_by: Sequence[str]) -> list[str]:
@@ -73,11 +87,11 @@ def partition_columns(partition_by: Sequence[str]) -> list[str]:
     return [date_column(match[1]) if match else entry for entry, match in matches]
 
 
-def partition_problems(
-    schema: EventSchema, metadata: Collection[str], partition_by: Sequence[str]
-) -> list[tuple[int, str]]:
-    """What is wrong with `partition_by`: (index of the entry, sentence). Empty when all is well."""
-    table = table_schema(schema, metadata)
+def partition_problems(table: pa.Schema, partition_by: Sequence[str]) -> list[tuple[int, str]]:
+    """What is wrong with `partition_by`: (index of the entry, sentence). Empty when all is well.
+
+    `table` are the columns of a row without the dates.
+    """
     columns = {field.name: field.type for field in table}
     folded = {name.casefold() for name in columns}
     found: list[tuple[int, str]] = []

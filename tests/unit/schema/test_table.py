@@ -77,18 +77,18 @@ def test_rescued_exists_only_where_something_can_be_rescued(unknown: str) -> Non
 )
 def test_what_cannot_be_a_partition_is_refused(entry: str, why: str) -> None:
     """It would make one folder per event, or fail at the first write."""
-    ((index, message),) = partition_problems(SCHEMA, (), ("day", entry))
+    ((index, message),) = partition_problems(table_schema(SCHEMA), ("day", entry))
     assert index == 1
     assert why in message
 
 
 def test_a_partition_column_that_stands_twice_is_refused() -> None:
     """The table could not be created."""
-    assert partition_problems(SCHEMA, (), ("day", "day")) == [(1, "stands twice")]
+    assert partition_problems(table_schema(SCHEMA), ("day", "day")) == [(1, "stands twice")]
 
 
 def test_good_partitions_are_named_after_their_columns() -> None:
     """The sink asks for the names, the kernel for the sources."""
-    assert partition_problems(SCHEMA, (), ("day", "date(_ingested_at)")) == []
+    assert partition_problems(table_schema(SCHEMA), ("day", "date(_ingested_at)")) == []
     assert partition_columns(("day", "date( at )")) == ["day", "at_date"]
     assert date_sources(("day", "date(at)", "date(at)")) == ["at"]
