@@ -21,6 +21,7 @@ from stream_processor.cli import (
     run_tests,
     schema,
     status,
+    table,
     try_payloads,
     verify,
     version,
@@ -74,6 +75,7 @@ app.command("demo", short_help="See it all on this machine.")(demo.demo)
 app.command("version", short_help="Show what is installed.")(version.version)
 app.add_typer(dlq.app, name="dlq", short_help="Find, mend and replay dead letters.")
 app.add_typer(schema.app, name="schema", short_help="Compare the schema file with the table.")
+app.add_typer(table.app, name="table", short_help="Look into the tables.")
 app.add_typer(config.app, name="config", short_help="Show the settings in force.")
 
 
