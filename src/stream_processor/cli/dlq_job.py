@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from stream_processor.cli.output import note
+from stream_processor.cli.progress import progress
 
 if TYPE_CHECKING:
     from stream_processor.operations.dlq.replay_request import Surroundings
@@ -28,19 +28,3 @@ def job(loaded: LoadedPipeline, name: str) -> Iterator[tuple[Surroundings, Lifec
     doer = Doer(new_run_id(clock.now()), this_person())
     with lifecycle.handling_signals(), progress(name) as told:
         yield Surroundings(doer, clock, lifecycle.stop, progress=told), lifecycle
-
-
-@contextmanager
-def progress(name: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal, nothing elsewhere; it is gone at the end."""
-    if not sys.stderr.isatty():
-        yield lambda _done, _all: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    from stream_processor.cli.live import terminal
-
-    columns = (TextColumn(name), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=terminal(), transient=True) as bar:
-        task = bar.add_task(name, total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)

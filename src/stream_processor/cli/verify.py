@@ -10,6 +10,7 @@ from stream_processor.cli.endings import DONE, FINDINGS
 from stream_processor.cli.options import AsJson, Overrides, PipelineFile, Verbose, overrides
 from stream_processor.cli.output import cell, say, say_columns, say_json, sentence
 from stream_processor.cli.pipeline_file import load
+from stream_processor.cli.progress import progress
 
 if TYPE_CHECKING:
     from stream_processor.operations.verify_report import VerifyReport
@@ -48,7 +49,8 @@ def verify(
 
     loaded = load(pipeline, overrides(set_))
     holes = holes_reader(loaded.pipeline) if connect else None
-    report = prove(tables_of(loaded.pipeline), holes)
+    with progress("verify") as told:
+        report = prove(tables_of(loaded.pipeline), holes, told)
     if as_json:
         say_json(report.as_json())
     else:

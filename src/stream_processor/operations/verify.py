@@ -12,12 +12,14 @@ per offset. It may run while a pipeline writes.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Protocol
 
 from stream_processor.operations.dlq.replay_places import by_partition
 from stream_processor.operations.dlq.unrecorded import unrecorded_events
+from stream_processor.operations.maintain.kept import kept_holes
 from stream_processor.operations.snapshots import (
     Key,
     Snapshot,
@@ -25,12 +27,20 @@ from stream_processor.operations.snapshots import (
     open_data,
     open_dead_letters,
     open_ledger,
+    open_offsets,
     partitions_of,
     superseded,
 )
 from stream_processor.operations.verify_offsets import Offsets, without
 from stream_processor.operations.verify_report import Finding, VerifyReport
-from stream_processor.operations.verify_scan import DATA, DEAD_LETTERS, IdentityColumns, scan
+from stream_processor.operations.verify_scan import (
+    DATA,
+    DEAD_LETTERS,
+    Found,
+    IdentityColumns,
+    rows_of,
+    scan,
+)
 from stream_processor.operations.verify_tally import EXAMPLES_MAX, UNRECORDED, Tally
 from stream_processor.ports import Memory, Partition, Position
 from stream_processor.sinks import delta_log
@@ -53,12 +63,19 @@ class HoleReader(Protocol):
         """The offsets in these ascending ranges that a `read_committed` reader gets, ascending."""
 
 
-def verify(tables: Tables, holes: HoleReader | None = None) -> VerifyReport:
+Progress = Callable[[int, int], None]
+"""Told how many rows are read, of how many in the tables."""
+
+
+def verify(
+    tables: Tables, holes: HoleReader | None = None, progress: Progress = lambda _done, _all: None
+) -> VerifyReport:
     """Account for every offset of every partition of one pipeline.
 
     Called by `stream-processor verify` and by tests. Reads three columns of each table; a billion
     offsets take about 400 MB. With `holes`, what the tables call a hole is asked from Kafka again.
-    Raises `ConfigurationError` when there is no table, and `Unavailable`.
+    `progress` is called some times a second. Raises `ConfigurationError` when there is no table,
+    and `Unavailable`.
     """
     # The order matters while a pipeline writes: a dead letter is durable before the data commit
     # that counts it, a ledger row before what it excuses.
@@ -66,12 +83,14 @@ def verify(tables: Tables, holes: HoleReader | None = None) -> VerifyReport:
     dead = open_dead_letters(tables)
     ledger = open_ledger(tables)
     tallies = _tallies(data.memory, dead.memory if dead else Memory(positions={}))
-    findings = list(_account(data, DATA, tallies, Tally.add_rows))
+    read = _Read(rows_of(data) + (rows_of(dead) if dead else 0), progress)
+    findings = list(_account(read.all_of(data, DATA), tallies, Tally.add_rows))
     if dead:
-        findings.extend(_account(dead, DEAD_LETTERS, tallies, Tally.add_dead_letters))
+        found = read.all_of(dead, DEAD_LETTERS)
+        findings.extend(_account(found, tallies, Tally.add_dead_letters))
     _excuse(tables.pipeline_id, data, ledger, tallies)
     partitions = []
-    _name_the_lost(data, tallies)
+    _name_the_lost(tables, data, tallies)
     for _, tally in sorted(tallies.items()):
         unchecked = _ask_kafka(holes, tally, data.memory) if holes else None
         report, found_here = tally.close(unchecked)
@@ -102,15 +121,28 @@ def _tallies(data: Memory, dead: Memory) -> dict[Key, Tally]:
     return tallies
 
 
+@dataclass(slots=True)
+class _Read:
+    """Tells how far the reading of both tables is."""
+
+    rows: int
+    progress: Progress
+    done: int = 0
+
+    def all_of(self, table: Snapshot, columns: IdentityColumns) -> Iterator[Found]:
+        """Every row of a table, as `scan` finds them."""
+        for found in scan(table, columns):
+            yield found
+            self.done += len(found.offsets)
+            self.progress(self.done, self.rows)
+
+
 def _account(
-    table: Snapshot,
-    columns: IdentityColumns,
-    tallies: Mapping[Key, Tally],
-    add: Callable[[Tally, Offsets], None],
+    rows: Iterable[Found], tallies: Mapping[Key, Tally], add: Callable[[Tally, Offsets], None]
 ) -> Iterator[Finding]:
     """Put every row's offset into its partition's tally; yield what belongs to none."""
     strangers: Counter[Key | None] = Counter()
-    for found in scan(table, columns):
+    for found in rows:
         if tally := found.key and tallies.get(found.key):
             add(tally, found.offsets)
         else:
@@ -136,10 +168,14 @@ def _excuse(
                 tally.add_ledger(offsets, UNRECORDED)
 
 
-def _name_the_lost(data: Snapshot, tallies: Mapping[Key, Tally]) -> None:
+def _name_the_lost(tables: Tables, data: Snapshot, tallies: Mapping[Key, Tally]) -> None:
     """Give examples: offsets in no table that no commit's metadata explains as a hole."""
     lossy = {key: tally for key, tally in tallies.items() if tally.lost() > 0}
-    known = _noted_holes(data) if lossy else {}
+    if not lossy:
+        return
+    known = _noted_holes(data)
+    for name, ranges in kept_holes(open_offsets(tables)).items():
+        known.setdefault(name, []).extend(ranges)
     for key, tally in lossy.items():
         unexplained = without(tally.uncovered(), known.get(f"{key[0]}/{key[1]}", ()))
         offsets = chain.from_iterable(range(begin, end) for begin, end in unexplained)

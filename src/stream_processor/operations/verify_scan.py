@@ -49,6 +49,13 @@ class Found:
     label: str | None = None
 
 
+def rows_of(snapshot: Snapshot) -> int:
+    """How many rows the table has, as its log says; files without a count are left out."""
+    with mapped(snapshot.uri, "reading the log of"):
+        files = pa.table(snapshot.table.get_add_actions())
+    return int(pc.sum(files["num_records"]).as_py() or 0)
+
+
 def scan(
     snapshot: Snapshot,
     columns: IdentityColumns,

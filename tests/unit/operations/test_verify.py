@@ -30,6 +30,17 @@ def test_rows_and_dead_letters_account_for_every_offset(lake):
     assert json.loads(json.dumps(report.as_json()))["partitions"][0]["topic"] == "orders"
 
 
+def test_a_person_who_waits_sees_how_far_it_is(lake):
+    """A billion offsets take a minute, and a silent minute looks like a hang."""
+    lake.dead([3, 7], upto=10)
+    lake.data([0, 1, 2, 4], upto=5, start=0)
+    lake.data([5, 6, 8, 9], upto=10)
+    heard: list[tuple[int, int]] = []
+    verify(lake.tables, progress=lambda done, rows: heard.append((done, rows)))
+    assert [done for done, _ in heard] == sorted(done for done, _ in heard)
+    assert heard[-1] == (10, 10)
+
+
 def test_a_missing_offset_is_lost_and_named(lake):
     """Finding a lost event is what the verb exists for."""
     lake.data([0, 1, 2, 4, 5], upto=6, start=0)
