@@ -72,7 +72,7 @@ def _facts(info: TableInfo) -> list[tuple[str, str]]:
         ("format", "not ours" if info.format is None else str(info.format)),
         ("partitioned by", ", ".join(info.partition_by) or "nothing"),
         ("rows", f"{info.rows:,}"),
-        ("files", f"{info.files:,}, {info.small_files:,} of them small ({size(_small())})"),
+        ("files", f"{info.files:,}, {info.small_files:,} of them below {size(_small())}"),
         ("size", size(info.size_bytes)),
         ("versions", f"{info.versions:,} ({info.oldest_version:,} to {info.version:,})"),
         ("last commit", info.last_commit_at or "not known"),
@@ -84,10 +84,8 @@ def _facts(info: TableInfo) -> list[tuple[str, str]]:
 def _checkpoint(info: TableInfo) -> str:
     if info.checkpoint_version is None:
         return "none yet"
-    behind = f"{info.checkpoint_versions:,} versions"
-    if info.checkpoint_seconds is not None:
-        behind += f", {info.checkpoint_seconds:,.0f} s"
-    return f"version {info.checkpoint_version:,}, {behind} behind the last commit"
+    older = "" if info.checkpoint_seconds is None else f", {info.checkpoint_seconds:,.0f} s older"
+    return f"version {info.checkpoint_version:,}, {info.checkpoint_versions:,} behind{older}"
 
 
 def _small() -> int:
