@@ -182,7 +182,8 @@ def engine(
                 pipeline.sink.delta.storage,
                 terms.decisions,
                 environment,
-            )
+            ),
+            plan.transform.rules,
         ),
         dead_letters=DeltaDeadLetters(
             _table(

@@ -40,6 +40,7 @@ _DATA_ERRORS = (
     duckdb.ConversionException,
     duckdb.OutOfRangeException,
     duckdb.InvalidInputException,
+    duckdb.NotImplementedException,  # a time zone that there is not
 )
 
 
@@ -98,10 +99,22 @@ def _each_row(expression: Expression, table: pa.Table) -> tuple[pa.Array, pa.Arr
         (tried,) = _run(
             [f"TRY(struct_pack(v := (\n{expression.text}\n)))"], expression.reads, table
         )
+    except _DATA_ERRORS:  # not all are caught by TRY
+        if table.num_rows == 1:
+            return pa.nulls(1, result_type(expression, table.schema)), pa.array([True])
+        return _halves(expression, table)
     except duckdb.Error as error:
         raise _ours(error) from error
     failed = tried.is_null()
     return tried.flatten()[0], failed
+
+
+def _halves(expression: Expression, table: pa.Table) -> tuple[pa.Array, pa.Array]:
+    middle = table.num_rows // 2
+    first, second = (
+        _each_row(expression, half) for half in (table.slice(0, middle), table.slice(middle))
+    )
+    return pa.concat_arrays([first[0], second[0]]), pa.concat_arrays([first[1], second[1]])
 
 
 def _run(selected: Sequence[str], reads: frozenset[str], table: pa.Table) -> list[pa.Array]:

@@ -5,8 +5,9 @@ What a batch becomes is what its rows become one by one: no step of ours looks a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -44,10 +45,14 @@ class Transformed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Transform:
-    """All steps, ready to run; `output` are the columns behind the last one."""
+    """All steps, ready to run; `output` are the columns behind the last one.
+
+    `rules` is what a commit says of them: one hash of them all, and that of each function's source.
+    """
 
     steps: tuple[Ready, ...]
     output: pa.Schema
+    rules: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, rows: pa.RecordBatch) -> Transformed:
         """Called by the kernel, once per slice."""
@@ -88,7 +93,14 @@ def make_transform(
         columns = made.output
         ready.append(made)
     found = list(_leaking(steps, leaks)) if records.RESCUED in columns.names else []
-    return Transform(tuple(ready), columns), found
+    return Transform(tuple(ready), columns, _rules(steps)), found
+
+
+def _rules(steps: Sequence[Step]) -> dict[str, str]:
+    if not steps:
+        return {}
+    hooks = {f"python {s.name}": s.fingerprint for s in steps if isinstance(s, Hook)}
+    return {"transform": hashlib.sha256(repr(steps).encode()).hexdigest(), **hooks}
 
 
 def _ready(step: Step, columns: pa.Schema) -> Ready:

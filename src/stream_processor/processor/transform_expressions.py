@@ -111,8 +111,6 @@ def _type_problem(keys: Keys, found: pa.DataType) -> list[tuple[Keys, str]]:
     hint = "; cast it to a type that a column can have"
     if pa.types.is_timestamp(found):
         hint = ": a timestamp without a zone; say which it is, like x AT TIME ZONE 'UTC'"
-    elif pa.types.is_null(found):
-        hint = "; cast it to the type of the column"
     return [(keys, f"the table has no type for {found}{hint}")]
 
 

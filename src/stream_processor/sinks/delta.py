@@ -14,10 +14,14 @@ from stream_processor.sinks.positions import moved, note
 
 
 class DeltaSink:
-    """Appends rows. Implements `ports.Sink`; made by `operations.assemble`."""
+    """Appends rows. Implements `ports.Sink`; made by `operations.assemble`.
 
-    def __init__(self, table: FencedTable) -> None:
+    `rules` is said in the metadata of every commit: what the rows were made by.
+    """
+
+    def __init__(self, table: FencedTable, rules: Mapping[str, str] | None = None) -> None:
         self._table = table
+        self._rules = dict(rules or {})
 
     def remembered(self) -> Memory:
         """See `ports.Sink.remembered`."""
@@ -39,7 +43,7 @@ class DeltaSink:
         positions = {p: moved(p, owned[p], advance) for p, advance in upto.items() if p in owned}
         if len(positions) != len(upto):
             raise InternalError("a batch reached the data table for a partition that it lost")
-        self._table.append(fitted(rows, self._table.base), positions, note(upto))
+        self._table.append(fitted(rows, self._table.base), positions, {**self._rules, **note(upto)})
 
     def close(self) -> None:
         """See `ports.Sink.close`."""

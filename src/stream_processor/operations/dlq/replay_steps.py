@@ -58,6 +58,7 @@ class Bench:
             "at": stamp.epoch_microseconds,
             "target": self.report.target,
             "note": self.remark(),
+            **self.plan.transform.rules,
             "replayed": len(judged.replayed),
             "failed_again": judged.failed.num_rows,
         }
