@@ -17,6 +17,7 @@ from stream_processor.cli import (
     demo,
     dlq,
     hints,
+    infer,
     run,
     run_tests,
     schema,
@@ -65,6 +66,7 @@ def _root(
     """Hold what belongs to no verb."""
 
 
+app.command("infer", short_help="Draft a schema file from a sample.")(infer.infer)
 app.command("run", short_help="Stream events into the tables.")(run.run)
 app.command("check", short_help="Check the files, and what a run would meet.")(check.check)
 app.command("try", short_help="Judge events; write nothing.")(try_payloads.try_payloads)

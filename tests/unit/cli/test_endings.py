@@ -229,6 +229,7 @@ def test_every_verb_is_a_function_of_its_own_module() -> None:
     group = typer.main.get_command(cli.app)
     assert sorted(group.commands) == sorted(  # type: ignore[attr-defined]  # it is a group
         [
+            "infer",
             "run",
             "check",
             "try",
