@@ -58,12 +58,12 @@ def known_failure(text: str, place: str, doing: str = "") -> Unavailable | None:
     if _FULL.search(text):
         return StoreUnavailable(
             f"no space left at {place}{_while(doing)}",
-            hint="free space; this goes on by itself",
+            hint="free space; a stream goes on by itself",
         )
     if names_no_bucket(text):
         return StoreUnavailable(
             f"the bucket of {place} does not exist",
-            hint="create it, and this goes on by itself; or correct the table's address",
+            hint="create it, and a stream goes on by itself; or correct the table's address",
         )
     return None
 
@@ -74,7 +74,7 @@ def unanswered(text: str, place: str, doing: str = "") -> StoreUnavailable:
     return StoreUnavailable(
         f"{place} does not answer as it should{_while(doing)} "
         f"({next(found, 'an error was returned')})",
-        hint="check that the store is up and that its endpoint is right; this goes on by itself",
+        hint="check that the store is up and its endpoint is right; a stream goes on by itself",
     )
 
 

@@ -82,6 +82,8 @@ def export(
             say(line)
         return
     (save_over if force else save)(output, text)
+    if limit is None and count.records == most:
+        note(f"these are the first {most}; --limit takes more")
     _tell(count, output, format_)
 
 

@@ -97,10 +97,8 @@ def show_plan(plan: PurgePlan) -> None:
 
 def show_report(report: PurgeReport) -> None:
     """What was done."""
-    say(
-        f"purge {report.run_id}: {report.purged:,} dead letters archived in "
-        f"{len(report.files):,} files and removed"
-    )
+    files = "1 file" if len(report.files) == 1 else f"{len(report.files):,} files"
+    say(f"purge {report.run_id}: {report.purged:,} dead letters archived in {files} and removed")
     for file in report.files:
         say(f"  {cell(file)}")
     if report.completed:

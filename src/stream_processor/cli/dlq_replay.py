@@ -96,7 +96,7 @@ def _check_decided(*, dry_run: bool, yes: bool) -> None:
         raise typer.BadParameter("--dry-run and --yes exclude each other", param_hint="--yes")
     if not (dry_run or yes or sys.stdout.isatty()):
         raise typer.BadParameter(
-            "say --dry-run or --yes, as there is no terminal to ask", param_hint="--yes"
+            "say --dry-run or --yes; only on a terminal is it a dry run unasked", param_hint="--yes"
         )
 
 

@@ -70,7 +70,7 @@ def _show_counts(rows: list[tuple[int, str]]) -> None:
 def _show_failures(tally: Tally) -> None:
     if not tally.failed:
         return
-    header = ("", "still failing", "stage", "code", "field", "like")
+    header = ("", "still failing", "stage", "code", "field", "example")
     rows = [
         (
             "",

@@ -75,7 +75,7 @@ def _options(
     offsets: Annotated[
         _Text, typer.Option(metavar="A-B", help="Kafka offsets, the first and the last; or one.")
     ] = None,
-    status: Annotated[_Status, typer.Option(help="What is the case with them now.")] = "open",
+    status: Annotated[_Status, typer.Option(help="Their status now.")] = "open",
 ) -> Selector:
     """The selector that these options mean; times are taken against the clock of now."""
     from stream_processor.operations.dlq.selection import Selector
@@ -128,4 +128,7 @@ def _range(text: str | None) -> tuple[int, int] | None:
     match = _OFFSETS.fullmatch(text)
     if match is None:
         raise typer.BadParameter("write it as A-B, or one offset", param_hint="--offsets")
-    return int(match[1]), int(match[2] or match[1])
+    first, last = int(match[1]), int(match[2] or match[1])
+    if first > last:
+        raise typer.BadParameter("write the smaller offset first", param_hint="--offsets")
+    return first, last

@@ -85,6 +85,11 @@ def _foreseen(error: StreamProcessorError, session: Session) -> int:
 
 def _usage(error: typer.TyperException) -> int:
     context = getattr(error, "ctx", None)
+    if context is not None and type(error).__name__ == "NoArgsIsHelpError":
+        note("error: a verb is missing")  # its own text is the whole help
+        verbs = ", ".join(context.command.commands)
+        note(f"  to do: say one of {verbs}; see {context.command_path} --help")
+        return USAGE
     message = error.format_message().replace("Value error, ", "")
     near = getattr(error, "possibilities", None)  # closest first, where an option is unknown
     for line in visible_lines(

@@ -10,6 +10,7 @@ from typing import Any
 import typer
 from rich.cells import cell_len
 
+from stream_processor.errors import StreamProcessorError
 from stream_processor.schema.display import printable
 
 CELL_LIMIT = 200
@@ -24,8 +25,16 @@ def prepare_streams() -> None:
 
 
 def say(line: str) -> None:
-    """One line of data, for whoever asked."""
-    typer.echo(line)
+    """One line of data, for whoever asked. Raises `StreamProcessorError` when the disk is full."""
+    try:
+        typer.echo(line)
+    except BrokenPipeError:
+        raise  # `app` ends without a word
+    except OSError as error:
+        raise StreamProcessorError(
+            f"stdout cannot be written: {error.strerror}",
+            hint="make room or write elsewhere, then ask again; what is written is not all of it",
+        ) from error
 
 
 def note(line: str) -> None:

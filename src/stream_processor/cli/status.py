@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from stream_processor.cli.options import AsJson, Overrides, PipelineFile, Verbose, overrides
 from stream_processor.cli.output import cell, note, say, say_columns, say_json, sentence, size
-from stream_processor.cli.pipeline_file import load
+from stream_processor.cli.pipeline_file import is_local, load
 from stream_processor.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -53,11 +53,17 @@ def status(
     ends = _Forgiving(holes_reader(loaded.pipeline).ends)
     report = look(tables_of(loaded.pipeline), ends)
     if ends.away is not None:
-        note(f"warning: without lag: {sentence(ends.away.message)}")
+        _note_away(ends.away, local=is_local(pipeline))
     if as_json:
         say_json(report.as_json())
     else:
         show(report)
+
+
+def _note_away(error: Unavailable, *, local: bool) -> None:
+    note(f"warning: without lag: {sentence(error.message)}")
+    running = "the built-in Kafka runs only while `run` or `demo` does"
+    note(f"  to do: {running if local else sentence(error.hint)}")
 
 
 def show(report: StatusReport) -> None:

@@ -112,7 +112,7 @@ class VerifyReport:
         ]
         rarer = {
             "of them replayed": total(lambda p: p.replayed + p.unrecorded),
-            "in the ledger only": total(lambda p: p.ledger),
+            "purged or erased": total(lambda p: p.ledger),
             "skipped": total(lambda p: p.skipped),
             "holes": total(lambda p: p.holes),
             "expired": total(lambda p: p.expired),

@@ -200,13 +200,31 @@ def test_what_means_too_much_or_nothing_says_so(made: Letters, say: Say) -> None
     """To show any one of several would look like an answer."""
     code, _, err = say("show", "--stage", "decode")
     assert code == 1
-    assert "name one record or one group" in err
+    assert "they are neither one record nor one group" in err
     code, _, err = say("list", "--field", "amuont")
     assert code == 1
     assert "nearest: amount" in err
     code, _, err = say("stats", "--topic", "other")
     assert code == 1
     assert say("show", "12")[0] == 2
+    assert say("list", "--offsets", "5-3")[0] == 2
+
+
+def test_an_event_that_is_pasted_as_it_is_shown_leads_to_its_options(
+    made: Letters, say: Say
+) -> None:
+    """Every screen writes `orders[0]@2`; whoever pastes that must not have to guess."""
+    code, _, err = say("show", "orders[0]@2")
+    assert code == 2
+    assert "with --topic orders --partition 0 --offsets 2" in err
+    assert say("show", "--topic", "orders", "--partition", "0", "--offsets", "2")[0] == 0
+
+
+def test_an_id_that_resembles_none_is_given_no_stranger(say: Say) -> None:
+    """A group that is named as nearest, and has nothing to do with it, leads astray."""
+    _, _, err = say("show", "abcdef0123")
+    assert "nearest" not in err
+    assert "`dlq list --status any` shows all groups" in err
 
 
 def test_no_dead_letters_is_good_news(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -127,6 +127,7 @@ def test_an_unforeseen_error_inside_a_verb(
     ("arguments", "words"),
     [
         (("verfy",), "Did you mean 'verify'?"),
+        (("dlq",), "error: a verb is missing\n  to do: say one of list, show, stats"),
         (("run", "--untl", "latest"), "Did you mean '--until'?"),
         (("run", "--until", "yesterday"), "'yesterday' is not one of 'latest'"),
         (("run", "--for", "10"), "expected a number with a unit"),
@@ -208,6 +209,7 @@ def test_a_full_disk_behind_stdout_is_told() -> None:
     script = f"{sys.executable} -m stream_processor.main config schema > /dev/full"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 1
+    assert "error: stdout cannot be written: No space left on device" in done.stderr
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
 

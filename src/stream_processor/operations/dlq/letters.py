@@ -91,6 +91,7 @@ def open_letters(tables: Tables) -> DeadLetters:
     if table is None:
         raise ConfigurationError(
             f"there is no dead letter table at {tables.dead_letters}",
-            hint="check the table's address in the pipeline file; the first `run` creates it",
+            hint="check the table's address in the pipeline file, and your folder if it is relative"
+            "; the first `run` creates it",
         )
     return DeadLetters(table, statuses_of(open_ledger(tables)))

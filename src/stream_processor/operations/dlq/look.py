@@ -123,8 +123,8 @@ def _several(found: _Found) -> StreamProcessorError:
     ids = [f"record {each}" for each, _ in sorted(found.records)]
     some = [*groups, *ids][:_CANDIDATES_MAX]
     return StreamProcessorError(
-        f"this means {found.rows:,} dead letters of more than one kind",
-        hint="\n".join(["name one record or one group, like", *some]),
+        f"{found.rows:,} dead letters are chosen; they are neither one record nor one group",
+        hint="\n".join(["name one of them; `dlq list` shows all, and these are some:", *some]),
     )
 
 

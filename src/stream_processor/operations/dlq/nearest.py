@@ -28,10 +28,15 @@ _ID_DIGITS_SHOWN = 8
 _GONE = ("purged", "erased")
 
 
-def nothing_matched(letters: DeadLetters, selector: Selector) -> StreamProcessorError:
-    """The error to raise when `selector` found nothing; exit code 1, nearest values in its hint."""
+def nothing_matched(
+    letters: DeadLetters, selector: Selector, until: str = "until"
+) -> StreamProcessorError:
+    """The error to raise when `selector` found nothing; exit code 1, nearest values in its hint.
+
+    `until` is the option that gave the selector's `until`.
+    """
     parts = [
-        _Part(part.name, selector)
+        _Part(part.name, selector, until if part.name == "until" else part.name)
         for part in dataclasses.fields(selector)
         if getattr(selector, part.name) not in (None, ())
     ]
@@ -47,7 +52,7 @@ def nothing_matched(letters: DeadLetters, selector: Selector) -> StreamProcessor
         )
     return StreamProcessorError(
         "no dead letter matches " + " and ".join(part.said for part in parts),
-        hint="\n".join([*_gone(letters, selector.ids), *_hints(parts)]),
+        hint="\n".join(_gone(letters, selector.ids) or _hints(parts)),
     )
 
 
@@ -80,6 +85,7 @@ class _Part:
 
     name: str
     selector: Selector
+    option: str
     found: int = 0
     without: int = 0
     seen: Counter[Any] = field(default_factory=Counter)
@@ -95,20 +101,21 @@ class _Part:
             return " or ".join(self.value)
         if self.name == "offsets":
             return "--offsets {}-{}".format(*self.value)
-        return f"--{self.name} {_shown(self.value)}"
+        return f"--{self.option} {_shown(self.value)}"
 
     @property
     def absence(self) -> str:
-        near = _NEAREST.get(self.name, _alike)(self.value, self.seen)
-        return f"none has {self.said}; nearest: {', '.join(map(_shown, near)) or 'nothing'}"
+        near = dict.fromkeys(map(_shown, _NEAREST.get(self.name, _alike)(self.value, self.seen)))
+        if self.name == "ids" and not near:
+            return f"none has {self.said}; `dlq list --status any` shows all groups"
+        return f"none has {self.said}; nearest: {', '.join(near) or 'nothing'}"
 
     @property
     def freed(self) -> str:
-        hint = f"{self.without:,} match without {self.said}"
         if self.name != "status":
-            return hint
+            return f"{self.without:,} match without {self.said}"
         counts = ", ".join(f"{count:,} {status}" for status, count in self.seen.most_common())
-        return f"{hint} ({counts}): add --status any"
+        return f"{self.without:,} have another status ({counts}); --status any takes these"
 
     def look(self, table: pa.Table) -> None:
         """Take in some rows of the table."""
@@ -188,8 +195,7 @@ def _alike_ids(value: tuple[str, ...], seen: Counter[str]) -> list[str]:
         for each in value
         for text in difflib.get_close_matches(each, _heads(seen, len(each)), NEAREST_MAX)
     ]
-    shown = near[:NEAREST_MAX] or [text for text, _ in seen.most_common(NEAREST_MAX)]
-    return [text[: max(_ID_DIGITS_SHOWN, *map(len, value))] for text in shown]
+    return [text[: max(_ID_DIGITS_SHOWN, *map(len, value))] for text in near[:NEAREST_MAX]]
 
 
 def _heads(ids: Iterable[str], digits: int) -> list[str]:

@@ -101,7 +101,7 @@ def plan_on(letters: DeadLetters, memory: Memory, request: PurgeRequest, archive
         _count_left(batch, memory, mask, left)
     unfinished = _unfinished(letters, memory)
     if not (statuses or left or unfinished):
-        raise nothing_matched(letters, request.selected())
+        raise nothing_matched(letters, request.selected(), until="before")
     days = [DayPlan(day, dict(sorted(statuses[day].items())), sizes[day]) for day in statuses]
     return PurgePlan(
         tuple(sorted(days, key=lambda each: each.day)),

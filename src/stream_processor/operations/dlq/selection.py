@@ -19,6 +19,7 @@ from stream_processor.schema.types import TIMESTAMP
 
 ID_DIGITS_MIN = 4
 _ID = re.compile(rf"[0-9a-f]{{{ID_DIGITS_MIN},32}}")
+_PLACE = re.compile(r"([A-Za-z0-9._-]+)\[([0-9]+)\]@([0-9]+)")  # as events are shown everywhere
 
 STATUSES = ("open", "replayed", "ignored", "purged", "erased")
 """What can be the case with a dead letter: its newest action, `open` where there is none."""
@@ -49,9 +50,7 @@ class Selector:
         for text in self.ids:
             if not _ID.fullmatch(text):
                 raise ConfigurationError(
-                    f"{text!r} is no id of a dead letter or of a group",
-                    hint=f"ids have {ID_DIGITS_MIN} to 32 of the digits 0-9 and a-f; "
-                    "`dlq list` shows those of groups, `dlq list --records` those of records",
+                    f"{text!r} is no id of a dead letter or of a group", hint=_what_ids_are(text)
                 )
         if self.status not in (None, *STATUSES):
             raise ConfigurationError(
@@ -87,6 +86,19 @@ class Selector:
             parts.append(pc.field("failed_date") <= pa.scalar(self.until.date(), pa.date32()))
             parts.append(pc.field("failed_at") < pa.scalar(self.until, TIMESTAMP))
         return _all_of(parts) if parts else None
+
+
+def _what_ids_are(text: str) -> str:
+    if place := _PLACE.fullmatch(text):
+        topic, partition, offset = place.groups()
+        return (
+            f"an event is chosen by its place with --topic {topic} --partition {partition} "
+            f"--offsets {offset}"
+        )
+    return (
+        f"ids have {ID_DIGITS_MIN} to 32 of the digits 0-9 and a-f; "
+        "`dlq list` shows those of groups, `dlq list --records` those of records"
+    )
 
 
 def _begins(text: str) -> pc.Expression:

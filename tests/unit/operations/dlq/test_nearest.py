@@ -66,6 +66,14 @@ def test_ids_that_are_nearly_right_are_named(tmp_path: Path) -> None:
         assert right in nothing_matched(letters, Selector(ids=(wrong,))).hint
 
 
+def test_a_purge_is_told_about_its_own_option(tmp_path: Path) -> None:
+    """`--until` in the answer to `purge --before` is an option that nobody gave."""
+    before = Selector(until=datetime.fromtimestamp(NOW - 10, UTC))
+    error = nothing_matched(open_letters(world(tmp_path).tables), before, until="before")
+    assert "--before 2026-09-21T14:13:10Z" in error.message
+    assert "--until" not in error.message + error.hint
+
+
 def test_a_hostile_topic_cannot_speak_through_the_hint(tmp_path: Path) -> None:
     """A selector may be pasted from anywhere, and is repeated in the error."""
     error = nothing_matched(open_letters(world(tmp_path).tables), Selector(topic="\x1b[31mx\n[b]"))
@@ -93,4 +101,4 @@ def test_what_was_purged_is_said_to_be_gone(tmp_path: Path) -> None:
     rows = pa.Table.from_pylist([action], schema=records.ACTION)
     ledger(made.loaded().pipeline).append(rows)
     error = nothing_matched(open_letters(made.tables), Selector(ids=("01234567",)))
-    assert error.hint.startswith("01234567 was purged at 2026-09-21T14:13:20Z")
+    assert error.hint == "01234567 was purged at 2026-09-21T14:13:20Z"
