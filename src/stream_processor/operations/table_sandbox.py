@@ -20,8 +20,13 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from stream_processor.config.units import Size
-from stream_processor.errors import ConfigurationError, StreamProcessorError
-from stream_processor.store_errors import known_failure
+from stream_processor.errors import (
+    ConfigurationError,
+    StoreUnavailable,
+    StreamProcessorError,
+    Unavailable,
+)
+from stream_processor.store_errors import known_failure, unanswered
 
 MISSING = "`table sql` needs DuckDB, which is not installed: pip install 'stream-processor[sql]'"
 
@@ -49,6 +54,8 @@ _AFTERWARDS = (
     "SET enable_external_access = false",
     "SET lock_configuration = true",
 )
+
+_DAMAGE = re.compile(r"not found|parquet|thrift|page|compress|snappy", re.IGNORECASE)
 
 # Whose texts quote the query and names of columns, and never a value of a row.
 _TEXT_IS_SAFE = frozenset(
@@ -235,11 +242,22 @@ def _told(error: Exception, tables: Mapping[str, object], bounds: Bounds) -> NoR
             f"the query needs more than {Size(bounds.memory_bytes).in_words()} of memory",
             hint="aggregate or filter earlier, or allow more: --memory",
         ) from error
-    known = known_failure(str(error), "the tables", "reading")
-    if known is not None:
-        raise known from error
+    if "arrow_scan: get" in str(error):  # it was ours to read, and we could not
+        raise _unread(str(error)) from error
     sentence = _SENTENCES.get(kind, f"DuckDB could not finish the query ({kind})")
     raise QueryFailed(sentence, hint=_HINTS.get(kind, "")) from error
+
+
+def _unread(text: str) -> Unavailable:
+    """Why the files of the tables could not be read."""
+    known = known_failure(text, "the tables", "reading")
+    if known is None and _DAMAGE.search(text):
+        return StoreUnavailable(
+            "a file of the tables is gone, or is not readable Parquet",
+            hint="ask again, the tables may have been vacuumed meanwhile; if that does not help, "
+            "restore the file from a backup",
+        )
+    return known or unanswered(text, "the tables", "reading")
 
 
 def _one_line(text: str) -> str:

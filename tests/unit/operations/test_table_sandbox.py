@@ -294,8 +294,19 @@ def test_a_filter_reads_only_the_files_that_can_match(
         Path(path).unlink()
     assert len(matching) == kept
     assert list(rows_of(_ids(query, table))) == answer == [[count]]
-    with pytest.raises((StoreUnavailable, QueryFailed)):
+    with pytest.raises(StoreUnavailable, match="a file of the tables is gone"):
         _ids("SELECT count(wide) FROM data", table)
+
+
+def test_a_damaged_file_is_one_sentence(tmp_path: Path) -> None:
+    """It is the store that failed, not the query; and no byte of the file is quoted."""
+    table = _delta(tmp_path / "t")
+    path = Path(table.file_uris()[0])
+    whole = path.read_bytes()
+    for damaged in (b"x" * 200, whole[:-50] + b"x" * 50, whole[:30] + b"\xff" * 100 + whole[130:]):
+        path.write_bytes(damaged)
+        with pytest.raises(StoreUnavailable, match="not readable Parquet"):
+            _ids("SELECT max(id), max(wide) FROM data WHERE id >= 0 AND wide < 'x'", table)
 
 
 def _matching_files(table: DeltaTable, where: str) -> set[str]:
