@@ -34,8 +34,14 @@ _QUERY_CHARACTERS_MAX = 100_000
 _ANSWER_BYTES_MAX = 256 * 2**20
 _THREADS_MAX = 4
 _GRACE_SECONDS = 2.0
-_BATCH_ROWS = 1 << 14
+_BATCH_ROWS = 1 << 16
+_WIDE_BATCH_ROWS = 1 << 10  # with payloads, each of which may have a mebibyte
 _ANSWER_BATCH_ROWS = 64  # a row may have many MiB, and DuckDB counts none of those it gave
+
+# Measured on payloads of 200 kB: a third less memory than column chunks that are read whole.
+_IN_PIECES = ds.ParquetFragmentScanOptions(
+    pre_buffer=False, use_buffered_stream=True, buffer_size=4 * 2**20
+)
 
 # At the start; the others cannot be set before there is a database.
 _AT_START = {
@@ -110,8 +116,12 @@ class Dataset(ds.FileSystemDataset):  # type: ignore[misc]  # pyarrow has no typ
 
     def scanner(self, **asked: Any) -> ds.Scanner:
         """Called by DuckDB, with the columns and the filter of a query."""
+        kinds = [self.schema.field(name).type for name in asked.get("columns") or ()]
+        if any(pa.types.is_binary(kind) or pa.types.is_nested(kind) for kind in kinds):
+            asked["batch_size"] = _WIDE_BATCH_ROWS
+            asked["fragment_scan_options"] = _IN_PIECES
         return super().scanner(
-            **asked, batch_size=_BATCH_ROWS, batch_readahead=2, fragment_readahead=1
+            **{"batch_size": _BATCH_ROWS, **asked}, batch_readahead=2, fragment_readahead=1
         )
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from deltalake import CommitProperties, DeltaTable, write_deltalake
 from stream_processor.cli import table_history, table_info
 from stream_processor.operations.table_history import History, Moved, Version
 from stream_processor.operations.table_info import Column, TableInfo
+from tests.crash.world import wait_until
 from tests.letters import Letters, broken, good
 from tests.unit.cli.conftest import Golden
 from tests.unit.cli.hostile import NASTY, assert_harmless, assert_no_markup
@@ -266,6 +270,31 @@ def test_endings(
     assert out == ""
     assert words in err
     assert len(err.splitlines()) <= 2
+
+
+def test_ctrl_c_ends_a_query(made: Letters) -> None:
+    """DuckDB works on a thread of its own, so the terminal is heard at once."""
+    query = "SELECT count(*) FROM range(1000000000000)"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stream_processor.main", "table", "sql", query, "-p", made.path],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        # Only a query takes so much work: the program itself starts within two seconds of it.
+        wait_until(lambda: _cpu_seconds(process.pid) > 4, "the query did not begin")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130
+    assert "Traceback" not in err
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_without_duckdb_it_says_what_to_type(

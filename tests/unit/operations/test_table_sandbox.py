@@ -118,7 +118,9 @@ def test_the_tables_describe_themselves() -> None:
         "SELECT 1; SELECT 2",
         "SELECT 1; DROP VIEW data",
         "WITH x AS (INSERT INTO data VALUES (1, 'x') RETURNING *) SELECT * FROM x",
-        "SELECT * FROM rows",
+        "SELECT * FROM mine",
+        "SELECT * FROM MINE",
+        "SELECT * FROM tables",
         "SELECT * FROM ROWS",
         "SELECT * FROM arrow_scan(NULL, NULL, NULL)",
         "SELECT * FROM arrow_scan(1, 2, 3)",
@@ -133,14 +135,14 @@ def test_the_tables_describe_themselves() -> None:
 )
 def test_whatever_else_is_refused(query: str, tmp_path: Path) -> None:
     """No file, no address, no setting, no variable of ours, and no second statement."""
-    rows = ROWS  # a Python variable of this name must not be a table
+    mine = ROWS  # a Python variable of this name must not be a table
     file, out = tmp_path / "file.csv", tmp_path / "out"
     file.write_text(SECRET)
     places = {"{file}": file, "{folder}": tmp_path, "{out}": out}
     for name, place in places.items():
         query = query.replace(name, str(place))
     with pytest.raises(QueryRefused) as refused:
-        ask(query, {"data": rows}, SMALL)
+        ask(query, {"data": mine}, SMALL)
     assert SECRET not in f"{refused.value.message}{refused.value.hint}"
     assert "\n" not in refused.value.message
     assert sorted(tmp_path.iterdir()) == [file]
