@@ -18,6 +18,7 @@ from stream_processor.cli import (
     dlq,
     hints,
     infer,
+    maintain,
     run,
     run_tests,
     schema,
@@ -73,6 +74,7 @@ app.command("try", short_help="Judge events; write nothing.")(try_payloads.try_p
 app.command("test", short_help="Run fixture files, without any server.")(run_tests.run_tests)
 app.command("verify", short_help="Prove that nothing is lost or double.")(verify.verify)
 app.command("status", short_help="Show lag, commits and dead letters.")(status.status)
+app.command("maintain", short_help="Join small files, vacuum, clean the logs.")(maintain.maintain)
 app.command("demo", short_help="See it all on this machine.")(demo.demo)
 app.command("version", short_help="Show what is installed.")(version.version)
 app.add_typer(dlq.app, name="dlq", short_help="Find, mend and replay dead letters.")

@@ -13,6 +13,7 @@ from stream_processor.errors import ConfigurationError, TableRefused
 from stream_processor.operations.delta_access import delta_options
 from stream_processor.ports import Memory, ObjectStore, Partition
 from stream_processor.runtime.object_store import open_store
+from stream_processor.schema.offset_ranges import offsets_uri
 from stream_processor.schema.positions import bare_id
 from stream_processor.sinks import delta_ids, delta_log
 from stream_processor.sinks.delta_create import owner
@@ -36,6 +37,11 @@ class Tables:
     def ledger(self) -> str:
         """What people did with dead letters; it lives beside them."""
         return f"{self.dead_letters}_actions"
+
+    @property
+    def offsets(self) -> str:
+        """What cleaned entries of the data table's log said of offsets; it lives beside it."""
+        return offsets_uri(self.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +118,11 @@ def open_dead_letters(tables: Tables) -> Snapshot | None:
 def open_ledger(tables: Tables) -> Snapshot | None:
     """The ledger at its head, or None while nobody has acted. Open it last (records.md, 6)."""
     return _open(tables.pipeline_id, tables.ledger, tables.dead_letter_storage)
+
+
+def open_offsets(tables: Tables) -> Snapshot | None:
+    """The ranges of the data table at their head, or None before the first maintenance."""
+    return _open(tables.pipeline_id, tables.offsets, tables.storage)
 
 
 def _open(pipeline_id: str, uri: str, storage: StorageConfig) -> Snapshot | None:

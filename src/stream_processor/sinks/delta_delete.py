@@ -1,4 +1,4 @@
-"""Removes rows of a Delta table, and later their files: for purge and erase alone."""
+"""Removes rows of a Delta table, and later their files: for purge, erase and maintenance."""
 
 from __future__ import annotations
 
@@ -45,6 +45,14 @@ def retention_seconds(table: DeltaTable) -> float:
     return interval_seconds(found) if found else WEEK_HOURS * 3600.0
 
 
+def vacuumable(uri: str, table: DeltaTable) -> int:
+    """How many files `vacuum` would remove now. Raises `Unavailable`."""
+    with mapped(uri, "reading the log of"):
+        removed = table.vacuum(dry_run=True)
+        orphans = table.vacuum(retention_hours=_orphan_hours(table), full=True, dry_run=True)
+    return len({*removed, *orphans})
+
+
 def vacuum(uri: str, table: DeltaTable, txns: Mapping[str, int], note: Mapping[str, Any]) -> int:
     """Remove files that the table has not named for longer than it promises; return how many.
 
@@ -52,7 +60,7 @@ def vacuum(uri: str, table: DeltaTable, txns: Mapping[str, int], note: Mapping[s
     after a week at least, since a commit in flight may be about to name them (a.8, rule 6).
     Raises `Unavailable`.
     """
-    week = max(WEEK_HOURS, -(-int(retention_seconds(table)) // 3600))
+    week = _orphan_hours(table)
     told = properties(txns, note)
     with mapped(uri, "vacuuming"):
         removed = table.vacuum(
@@ -66,3 +74,7 @@ def vacuum(uri: str, table: DeltaTable, txns: Mapping[str, int], note: Mapping[s
             post_commithook_properties=AFTER_COMMIT,
         )
     return len(removed) + len(orphans)
+
+
+def _orphan_hours(table: DeltaTable) -> int:
+    return max(WEEK_HOURS, -(-int(retention_seconds(table)) // 3600))

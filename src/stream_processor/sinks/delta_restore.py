@@ -13,14 +13,16 @@ from stream_processor.ports import ObjectStore
 from stream_processor.sinks import delta_log
 from stream_processor.sinks.delta_log import Commit
 
-_DESK = "/#actions"  # `delta_desk.desk_id`, whoever's
+_OF_A_JOB = "/#"  # how the ids of a replay, purge, erase or vacuum begin behind the pipeline's
+MAINTENANCE = "maintenance"
+"""The kind of a commit that maintenance makes: it does not count as a look at the table."""
 
 
 def restored_version(store: ObjectStore, head: int) -> int | None:
     """The version that the table was restored to after the stream's newest commit, or None.
 
     Walks back from the head to the first commit of a stream, which has looked before it wrote;
-    usually that is the head itself. Jobs on dead letters do not look, so they hide nothing.
+    usually that is the head itself. Jobs do not look, so they hide nothing.
     """
     for commit in delta_log.commits_backwards(store, head):
         if _is_of_a_stream(commit):
@@ -31,8 +33,10 @@ def restored_version(store: ObjectStore, head: int) -> int | None:
 
 
 def _is_of_a_stream(commit: Commit) -> bool:
-    is_of_a_job = any(name.endswith(_DESK) for name in commit.txns)
-    return "stream_processor" in commit.info and not is_of_a_job
+    if "stream_processor" not in commit.info:
+        return False
+    is_of_a_job = any(_OF_A_JOB in name for name in commit.txns)
+    return not is_of_a_job and delta_log.note_of(commit).get("kind") != MAINTENANCE
 
 
 def _target(store: ObjectStore, restore: Commit) -> int:

@@ -1,0 +1,1 @@
+"""Keeps the tables of one pipeline quick to open and cheap to keep: `stream-processor maintain`."""

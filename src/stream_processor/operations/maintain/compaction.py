@@ -1,0 +1,68 @@
+"""Joins the small files of one table, partition by partition, the oldest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deltalake import DeltaTable
+
+from stream_processor.errors import StreamProcessorError
+from stream_processor.operations.dlq.replay_request import Surroundings
+from stream_processor.operations.maintain.places import Place
+from stream_processor.operations.maintain.request import Spending
+from stream_processor.sinks.delta_compact import compact, groups
+from stream_processor.sinks.delta_restore import MAINTENANCE
+from stream_processor.sinks.delta_turn import Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What the steps of one table did together. `left` small files are there still."""
+
+    before: int
+    after: int
+    size_bytes: int
+    left: int
+
+
+def compact_place(
+    place: Place, table: DeltaTable, spending: Spending, around: Surroundings
+) -> Joined:
+    """Step by step until nothing is small, the budget is used up, or it is asked to end.
+
+    Raises `Fenced` when another maintenance has the turn, or somebody removed files of a step
+    meanwhile, and `Unavailable`. What was done stays done. A death in a step leaves files that no
+    commit names, and a turn that is taken over later.
+    """
+    due = groups(place.spec.uri, table)
+    if not due:
+        return Joined(0, 0, 0, 0)
+    turn = Turn(place.spec, place.store, around.doer.run_id, around.clock.now)
+    turn.take()
+    around.kill_point("compact.turn_taken")
+    try:
+        done = _steps(place, turn, spending, around)
+    except StreamProcessorError:
+        turn.leave()
+        raise
+    turn.leave()
+    return done
+
+
+def _steps(place: Place, turn: Turn, spending: Spending, around: Surroundings) -> Joined:
+    """The groups as they are at the beginning of our turn, each once."""
+    note = {"kind": MAINTENANCE, "step": "compact", "run": around.doer.run_id}
+    due = groups(place.spec.uri, turn.handle())
+    files = sum(group.files for group in due)
+    before = after = size = reached = 0
+    for group in due:
+        if spending.used_up or around.stop.is_set():
+            break
+        around.kill_point("compact.before_step")
+        done = compact(place.spec.uri, turn.handle(), group, note)
+        around.kill_point("compact.after_step")
+        before, after, size = before + done.before, after + done.after, size + done.size_bytes
+        reached += group.files
+        around.progress(reached, files)
+        spending.spend(done.before, done.size_bytes)
+    return Joined(before, after, size, files - reached)

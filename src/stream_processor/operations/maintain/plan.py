@@ -1,0 +1,94 @@
+"""What is to be done to the tables of a pipeline, by their logs and one list of their files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from stream_processor.operations.maintain.folding import unfolded
+from stream_processor.operations.maintain.places import Place, open_place, unnamed_since
+from stream_processor.operations.maintain.report import MaintainPlan, TablePlan
+from stream_processor.ports import Clock
+from stream_processor.sinks.delta_cleanup import (
+    Expired,
+    Log,
+    expired,
+    log_retention_seconds,
+    read_log,
+)
+from stream_processor.sinks.delta_compact import groups
+from stream_processor.sinks.delta_delete import vacuumable
+from stream_processor.sinks.delta_errors import mapped
+
+_HELD_BACK = (
+    "vacuum and cleaning wait: a replay ended before it could say in the ledger what it had "
+    "done; any `dlq replay` completes it"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One table at a moment: its handle, its log, and why its oldest parts must stay, if so."""
+
+    table: DeltaTable
+    log: Log
+    held_back: str | None
+
+
+def stand(place: Place) -> Standing | None:
+    """Look at a table; None where there is none yet. Raises as `open_place`."""
+    table = open_place(place)
+    if table is None:
+        return None
+    held_back = None if unnamed_since(place, table) is None else _HELD_BACK
+    return Standing(table, read_log(place.store), held_back)
+
+
+def expired_now(place: Place, now: Standing, folded: int, clock: Clock) -> Expired | None:
+    """What may be cleaned of the log, when all up to version `folded` are folded."""
+    if place.ranges is None or now.held_back:
+        return None
+    before_ms = (clock.now() - log_retention_seconds(now.table)) * 1000
+    return expired(place.store, now.log, folded, before_ms)
+
+
+def plan(pipeline_id: str, places: Sequence[Place], clock: Clock) -> MaintainPlan:
+    """Called by `maintain` without `--apply`. Writes nothing. Raises `Unavailable`."""
+    found = [(place, stand(place)) for place in places]
+    return MaintainPlan(pipeline_id, tuple(_plan(p, now, clock) for p, now in found if now))
+
+
+def _plan(place: Place, now: Standing, clock: Clock) -> TablePlan:
+    version = int(now.table.version())
+    due = None if place.ranges is None else unfolded(place, now.table, now.log)
+    old = expired_now(place, now, version, clock)
+    small = groups(place.spec.uri, now.table)
+    with mapped(place.spec.uri, "reading the log of"):
+        sizes = pa.table(now.table.get_add_actions())["size_bytes"].to_pylist()
+    return TablePlan(
+        table=place.name,
+        uri=place.spec.uri,
+        version=version,
+        log_versions=len(now.log.commits),
+        files=len(sizes),
+        size_bytes=sum(sizes),
+        small=sum(group.files for group in small),
+        small_bytes=sum(group.size_bytes for group in small),
+        unfolded=due.commits if due else 0,
+        missing=due.missing if due else 0,
+        unnamed=0 if now.held_back else vacuumable(place.spec.uri, now.table),
+        since_checkpoint=behind_checkpoint(now),
+        expired=len(old.keys) if old else 0,
+        expired_before=old.before if old else None,
+        held_back=now.held_back,
+    )
+
+
+def behind_checkpoint(now: Standing) -> int:
+    """How many commits opening the table reads one by one."""
+    head = int(now.table.version())
+    known = [version for version in now.log.checkpoints if version <= head]
+    return head - known[-1] if known else head + 1
