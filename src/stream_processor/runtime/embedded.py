@@ -25,11 +25,12 @@ from stream_processor.errors import (
 from stream_processor.ports import Batch, Clock, DeadLetterSink, Observer, Offsets, Sink, Source
 from stream_processor.processor.kernel import process
 from stream_processor.processor.plan import Plan, Stamp
+from stream_processor.processor.table_rules import without_broken
 from stream_processor.runtime.breaker import Breaker
 from stream_processor.runtime.goal import Goal
 from stream_processor.runtime.holding import Holding
 from stream_processor.runtime.mistakes import as_internal
-from stream_processor.runtime.offsets import account, dead_by_code
+from stream_processor.runtime.offsets import DeadByCode, account, dead_by_code
 from stream_processor.runtime.ownership import Terms, take_over
 from stream_processor.runtime.retry import Retry, Stop
 from stream_processor.runtime.standing import Standings
@@ -49,9 +50,14 @@ class Prepared:
     next_offsets: Offsets
 
 
-def prepare(batch: Batch, plan: Plan, stamp: Stamp) -> Prepared:
-    """Everything before an effect: pure. The law of conservation is checked here."""
+def prepare(batch: Batch, plan: Plan, stamp: Stamp, sink: Sink) -> Prepared:
+    """Everything before an effect: pure, but for what the sink says of the table's own rules.
+
+    The law of conservation is checked here.
+    """
     processed = process(batch.records, plan, stamp)
+    broken = sink.broken(processed.valid)
+    processed = without_broken(processed, broken, batch.records, plan, stamp)
     advances = account(batch, processed.valid, processed.dead, processed.skipped)
     return Prepared(processed.valid, processed.dead, advances)
 
@@ -68,7 +74,7 @@ def run_cycle(
     source: Source, plan: Plan, sink: Sink, dead_letters: DeadLetterSink, stamp: Stamp
 ) -> Offsets:
     """Move one batch end to end."""
-    return settle(prepare(source.poll(), plan, stamp), dead_letters, sink, source)
+    return settle(prepare(source.poll(), plan, stamp, sink), dead_letters, sink, source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +106,7 @@ class Engine:
     breaker: Breaker = field(default_factory=Breaker)
     holding: Holding | None = None
     writer: Writer = field(default_factory=Writer)
-    _in_flight: tuple[Future[Offsets], Prepared] | None = None
+    _in_flight: tuple[Future[Offsets], DeadByCode] | None = None  # the rows are the writer's alone
     _standings: Standings = field(default_factory=Standings)
     _stuck: str = ""
 
@@ -161,14 +167,14 @@ class Engine:
         if batch.moves:
             with self._timed("process"):
                 stamp = Stamp.at(self.clock.now(), self.breaker.flooded)
-                prepared = prepare(batch, self.parts.plan, stamp)
+                prepared = prepare(batch, self.parts.plan, stamp, self.parts.sink)
                 upto = self.breaker.judged(batch.records, prepared.dead, prepared.next_offsets)
                 prepared = replace(prepared, next_offsets=upto)
             self._await_in_flight()
             settled = self.writer.submit(
                 settle, prepared, self.parts.dead_letters, self.parts.sink, self.parts.source
             )
-            self._in_flight = (settled, prepared)
+            self._in_flight = (settled, dead_by_code(prepared.dead))
             if self.breaker.trips:
                 self._await_in_flight()
                 raise self.breaker.refuse()
@@ -197,7 +203,7 @@ class Engine:
         """The commit in flight is done: tell what became of it. Raises nothing."""
         if self._in_flight is None:
             return
-        future, prepared = self._in_flight
+        future, dead = self._in_flight
         self._in_flight = None
         if (error := future.exception()) is not None:
             self.observer.event("commit_failed", kind=type(error).__name__)
@@ -206,7 +212,7 @@ class Engine:
         self.retry.succeeded()
         self.goal.settled(upto)
         self._standings.settled(upto)
-        self.observer.settled(upto, dead_by_code(prepared.dead))
+        self.observer.settled(upto, dead)
         self.breaker.settled()
         age = self._standings.age_seconds(self.clock.now())
         if age is not None:

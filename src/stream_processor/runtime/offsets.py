@@ -19,6 +19,7 @@ from stream_processor.ports import Advance, Batch, Offsets, Partition
 from stream_processor.schema import records
 
 Key = tuple[str, int]
+DeadByCode = Mapping[tuple[str, str], int]
 Int64s = npt.NDArray[np.int64]
 Ranges = tuple[tuple[int, int], ...]
 
@@ -132,8 +133,8 @@ def _by_partition(batch: pa.RecordBatch, names: tuple[str, ...]) -> dict[Key, In
     return found
 
 
-def dead_by_code(dead: pa.RecordBatch) -> Mapping[tuple[str, str], int]:
-    """How many dead letters of a batch each (stage, code) has. Called when the batch is durable."""
+def dead_by_code(dead: pa.RecordBatch) -> DeadByCode:
+    """How many dead letters of a batch each (stage, code) has. Called as its commit begins."""
     names = ["stage", "code"]
     letters = pa.Table.from_batches([dead.select(names)])
     found = letters.group_by(names).aggregate([([], "count_all")]).to_pylist()

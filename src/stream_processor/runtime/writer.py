@@ -75,3 +75,4 @@ class Writer:
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:
             call()
+            del call  # with it the rows, which would stay in memory until the next batch

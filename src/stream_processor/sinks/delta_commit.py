@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 from deltalake import (
+    ColumnProperties,
     CommitProperties,
     DeltaTable,
     PostCommitHookProperties,
@@ -27,7 +28,15 @@ from stream_processor.sinks.delta_errors import mapped
 
 # The library's loop over conflicting versions has no pause, so it is short; ours has jitter.
 _COMMIT_RETRIES = 15
-WRITER = WriterProperties(compression="SNAPPY", max_row_group_size=250_000)
+_ROW_GROUP_ROWS_MAX = 250_000
+_ROW_GROUP_BYTES = 16 * 2**20  # the library holds a group in memory until it is complete
+_PIECE_ROWS_MAX = 4_096
+_PIECE_BYTES = 4 * 2**20  # it copies each piece by partitions, and holds several of them
+WRITER = WriterProperties(compression="SNAPPY", max_row_group_size=_ROW_GROUP_ROWS_MAX)
+
+_DISTINCT = ("dlq_id", "offset", "key", "value", "value_sha256", "value_preview")
+_OF_DISTINCT = {name: ColumnProperties(dictionary_enabled=False) for name in _DISTINCT}
+"""Columns of dead letters that hold hardly a value twice: a dictionary of them is work in vain."""
 
 AFTER_COMMIT = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 """Cleaning the log is maintenance's business alone (commit protocol, a.8, rules 9 and 13)."""
@@ -47,15 +56,26 @@ def commit(
     """
     if rows is None:
         rows = pa.schema(table.schema().to_arrow()).empty_table()
+    row_bytes = max(1, rows.nbytes // max(1, rows.num_rows))
+    piece_rows = max(1, min(_PIECE_ROWS_MAX, _PIECE_BYTES // row_bytes))
     with mapped(uri, "committing to"):
         write_deltalake(
             table,
-            rows,
+            rows.to_reader(max_chunksize=piece_rows),
             mode="append",
-            writer_properties=WRITER,
+            writer_properties=_writer(rows, row_bytes),
             commit_properties=properties(txns, note),
             post_commithook_properties=AFTER_COMMIT,
         )
+
+
+def _writer(rows: pa.Table, row_bytes: int) -> WriterProperties:
+    """How to write these: some rows are wide, so a row group has a bound in bytes too."""
+    return WriterProperties(
+        compression="SNAPPY",
+        max_row_group_size=max(1, min(_ROW_GROUP_ROWS_MAX, _ROW_GROUP_BYTES // row_bytes)),
+        column_properties=_OF_DISTINCT if _DISTINCT[0] in rows.column_names else None,
+    )
 
 
 def properties(txns: Mapping[str, int], note: Mapping[str, Any]) -> CommitProperties:
