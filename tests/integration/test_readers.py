@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import shlex
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,17 @@ def test_the_page_says_it_as_it_is(
         assert seen.pop("totals") == TOTALS
         assert seen.pop("dead") == DEAD
     assert len(BLOCKS) == 3
+
+
+def test_the_commands_of_the_page_are_taken(lake: Job, capsys: pytest.CaptureFixture[str]) -> None:
+    """As they are typed, and each with an answer."""
+    page = PAGE.read_text()
+    commands = re.findall(r"^stream-processor (.*)$", page, re.MULTILINE)
+    assert len(commands) == 4
+    for command in commands:
+        code, out, _ = typed(lake, capsys, *shlex.split(command))
+        assert code == 0, command
+        assert "orders" in out or "EUR" in out or "json.syntax" in out
 
 
 def test_questions_on_a_store(lake: Job, capsys: pytest.CaptureFixture[str]) -> None:

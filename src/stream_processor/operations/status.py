@@ -23,6 +23,7 @@ from stream_processor.operations.snapshots import (
     partitions_of,
     superseded,
 )
+from stream_processor.operations.table_history import is_foreign
 from stream_processor.ports import Memory, Partition
 from stream_processor.sinks import delta_log
 from stream_processor.sinks.delta_create import owner
@@ -32,7 +33,6 @@ from stream_processor.sinks.delta_log import Commit, note_of
 COMMITS_SHOWN = 10
 # How many commits are searched for the newest ones with rows, and for foreign writers.
 _COMMITS_READ_MAX = 50
-_WRITING = frozenset({"WRITE", "MERGE", "UPDATE", "DELETE", "STREAMING UPDATE", "RESTORE"})
 
 Ends = Callable[[Collection[Partition]], Mapping[Partition, int]]
 """Asks Kafka where each partition ends now; partitions that it does not know are left out."""
@@ -238,12 +238,9 @@ def _commit(commit: Commit) -> CommitStatus | None:
 
 def _foreign(commit: Commit) -> str | None:
     """The engine of a commit that is neither ours nor upkeep by the library that we use."""
-    if "stream_processor" in commit.info:
+    if not is_foreign(commit):
         return None
-    engine = str(commit.info.get("engineInfo") or "an engine without a name")
-    if engine.startswith("delta-rs") and commit.operation not in _WRITING:
-        return None
-    return f"{engine} ({commit.operation})"
+    return f"{commit.info.get('engineInfo') or 'an engine without a name'} ({commit.operation})"
 
 
 def _table(snapshot: Snapshot) -> TableStatus:
