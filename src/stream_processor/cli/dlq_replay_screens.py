@@ -56,7 +56,7 @@ def _beside(tally: Tally) -> list[tuple[int, str]]:
     """What is neither written nor failed; only what there is."""
     all_of = [
         (tally.there, "already in the table"),
-        (tally.skipped, "left out by the rule tombstone: skip; they stay open"),
+        (tally.skipped, "left out by a filter or by tombstone: skip; they stay open"),
         (tally.pending, "wait for their batch to reach the table; left alone"),
         (tally.left, "purged, erased or sent to a topic before; left alone"),
     ]

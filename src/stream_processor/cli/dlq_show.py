@@ -141,6 +141,8 @@ def _mended(loaded: LoadedPipeline, code: str, field: str | None) -> str:
     """When to go on: which key of which field is to be changed where."""
     from stream_processor.operations.program import from_here
 
+    if code.startswith("transform."):
+        return f"when `transform` in {from_here(loaded.path)} is mended"
     key = f": {_KEYS[code]} of {field}" if code in _KEYS and field else ""
     return f"when {from_here(loaded.schema_path)} is mended{key}"
 

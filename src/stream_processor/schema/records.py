@@ -132,4 +132,4 @@ SKIPPED = pa.schema(
         pa.field("reason", pa.string(), nullable=False),
     ]
 )
-"""Events that were delivered and left out by rule (`tombstone: skip`), one row each."""
+"""Events that were delivered and left out by rule (`tombstone` or `filtered`), one row each."""
