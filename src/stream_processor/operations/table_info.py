@@ -14,11 +14,9 @@ from stream_processor.operations.snapshots import Snapshot
 from stream_processor.operations.table_history import moment
 from stream_processor.ports import ObjectStore
 from stream_processor.sinks import delta_log
+from stream_processor.sinks.delta_compact import SMALL_FILE_BYTES
 from stream_processor.sinks.delta_create import FORMAT_PROPERTY, owner
 from stream_processor.sinks.delta_errors import mapped
-
-SMALL_FILE_BYTES = 32 * 2**20
-"""A file below this is one that compaction would join with others."""
 
 _INDEXED_DEFAULT = 32
 _STATISTICS = "delta.dataSkippingStatsColumns"
