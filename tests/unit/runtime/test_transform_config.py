@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from stream_processor.operations.assemble import plan_of
 from stream_processor.operations.config_show import show_config
+from stream_processor.operations.fixtures import run_fixture
+from stream_processor.runtime.clock import SystemClock
 from stream_processor.runtime.config_loader import LoadedPipeline, load_pipeline
 from stream_processor.runtime.config_problems import InvalidConfiguration
 from stream_processor.schema.steps import Hook, Mask
@@ -137,3 +141,47 @@ def test_a_key_hides_nothing_twice(tmp_path: Path) -> None:
         told.append(done.valid.column("order_id").to_pylist()[0])
     assert told[0] != told[1]
     assert {len(each) for each in told} == {64}
+
+
+def test_without_duckdb_an_expression_is_refused_with_what_to_install(tmp_path: Path) -> None:
+    """The default install has no DuckDB; a step without expressions does not miss it."""
+    program = (
+        "import sys, pathlib; sys.modules['duckdb'] = None\n"
+        "from stream_processor.runtime.config_loader import load_pipeline\n"
+        "for name in sys.argv[1:]:\n"
+        "    try:\n"
+        "        load_pipeline(pathlib.Path(name), environment={}, overrides={})\n"
+        "        print('fine')\n"
+        "    except Exception as error:\n"
+        "        print(error)\n"
+    )
+    paths = []
+    for name, step in (("a", "drop: [created_at]"), ("b", "filter: order_id IS NULL")):
+        (tmp_path / name).mkdir()
+        paths.append(write(tmp_path / name, f"{PIPELINE}transform: [{{{step}}}]\n"))
+    told = subprocess.run(
+        [sys.executable, "-c", program, *map(str, paths)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert told.startswith("fine\n")
+    assert "b/pipeline.yaml:6:13" in told
+    assert "pip install 'stream-processor[sql]'" in told
+
+
+def test_a_fixture_runs_the_steps_too(tmp_path: Path) -> None:
+    """What is tested beside the file is what runs."""
+    loaded(tmp_path, "  - filter: order_id <> 'x'\n  - derive: {n: CAST(order_id AS INTEGER)}\n")
+    fixture = tmp_path / "t.test.yaml"
+    fixture.write_text(
+        "version: 1\npipeline: pipeline.yaml\ntests:\n"
+        "  - name: all three\n"
+        "    input: [{value: {order_id: x}}, {value: {order_id: '7'}}, {value: {order_id: y}}]\n"
+        "    expect:\n"
+        "      rows: [{order_id: '7', n: 7}]\n"
+        "      dlq: [{stage: transform, code: transform.failed, expected: derive n}]\n"
+        "      skipped: [{reason: filtered}]\n"
+    )
+    (outcome,) = run_fixture(fixture, None, SystemClock()).tests
+    assert outcome.differences == ()
