@@ -263,6 +263,7 @@ def _delta(folder: Path) -> DeltaTable:
                 "day": [f"d{number // 2}"] * 100,
                 "made": pa.array([number * 10**6] * 100, pa.timestamp("us", tz="UTC")),
                 "wide": ["w" * 50] * 100,
+                "code": [f"c{number}-{row:02}" for row in range(100)],
             }
         )
         write_deltalake(folder, rows, mode="append", partition_by=["day"])
@@ -280,6 +281,8 @@ def _ids(query: str, table: DeltaTable) -> Answer:
         ("id BETWEEN 210 AND 219", 1, 10),
         ("id IN (5, 399)", 2, 2),
         ("day = 'd1'", 2, 200),
+        ("code = 'c2-07'", 1, 1),
+        ("code LIKE 'c3-1%'", 1, 10),
         ("day = 'd1' AND id < 300", 1, 100),
         ("made >= TIMESTAMPTZ '1970-01-01 00:00:03Z'", 1, 100),
     ],
