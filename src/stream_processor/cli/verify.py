@@ -60,7 +60,9 @@ def verify(
 
 def show(report: VerifyReport) -> None:
     """The table, every finding, and one sentence at the end."""
+    # Columns that only say something where there is something to say.
     asked = any(each.unchecked is not None for each in report.partitions)
+    acted = any(each.replayed or each.ledger for each in report.partitions)
     rows = [
         (
             each.topic,
@@ -73,11 +75,16 @@ def show(report: VerifyReport) -> None:
             each.holes,
             each.lost,
             each.double,
+            *([each.replayed, each.ledger] if acted else []),
             *([each.unchecked or 0] if asked else []),
         )
         for each in report.partitions
     ]
-    header = (*_HEADER, *(["not checked"] if asked else []))
+    header = (
+        *_HEADER,
+        *(["both: replayed", "gone on record"] if acted else []),
+        *(["not checked"] if asked else []),
+    )
     say_columns([header, *rows], right=range(1, len(header)))
     say("")
     for finding in report.findings:

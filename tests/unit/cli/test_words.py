@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from stream_processor.cli import status, verify
-from stream_processor.operations.verify_report import Finding
+from stream_processor.operations.verify_report import Finding, VerifyReport
 from tests.unit.cli.conftest import Command, Golden
-from tests.unit.cli.reports import status_report, verify_report
+from tests.unit.cli.reports import partition_report, status_report, verify_report
 
-VERBS = ("run", "check", "try", "test", "verify", "status", "demo", "config", "version")
+VERBS = ("run", "check", "try", "test", "verify", "status", "maintain", "demo", "config", "version")
 
 BROKEN = """\
 version: 1
@@ -108,6 +108,16 @@ def test_verify_in_words(golden: Golden, capsys: pytest.CaptureFixture[str]) -> 
     """The proof ends in one sentence that can be read out on the phone."""
     verify.show(verify_report())
     golden("verify-clean", capsys.readouterr().out)
+
+
+def test_verify_after_a_replay(golden: Golden, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rows and dead letters are more than the offsets then: the columns must add up to them."""
+    parts = (
+        partition_report("orders", 0, rows=49_756, replayed=250),
+        partition_report("orders", 1, dead_letters=394, ledger=100),
+    )
+    verify.show(VerifyReport("orders", 12, 11, parts, ()))
+    golden("verify-replayed", capsys.readouterr().out)
 
 
 def test_verify_with_findings(golden: Golden, capsys: pytest.CaptureFixture[str]) -> None:
