@@ -107,8 +107,8 @@ class Letters:
 
     def half_written(self, *values: bytes | None, partition: Partition = P0) -> None:
         """The same, but the process dies between the dead letters and the rows of the batch."""
-        source, plan, _, dead = self._begin(partition, values)
-        prepared = prepare(source.poll(), plan, self._stamp())
+        source, plan, sink, dead = self._begin(partition, values)
+        prepared = prepare(source.poll(), plan, self._stamp(), sink)
         dead.write(prepared.dead, upto=prepared.next_offsets)
 
     def _begin(

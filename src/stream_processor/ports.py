@@ -23,6 +23,7 @@ from stream_processor.schema.positions import (
     Standing,
     StartAt,
 )
+from stream_processor.schema.table_rules import Broken
 
 __all__ = [
     "Advance",
@@ -160,6 +161,12 @@ class Sink(Protocol):
 
     def recheck(self) -> None:
         """Load the head and compare every owned epoch [A3]. Raises `Fenced` if another is newer."""
+
+    def broken(self, rows: pa.RecordBatch) -> Mapping[int, Broken]:
+        """Which of the rows the table's own rules would refuse, by their place; usually none.
+
+        Valid between a claim and the next `remembered`; may run while a `write` does.
+        """
 
     def write(self, rows: pa.RecordBatch, upto: Offsets) -> None:
         """Make the rows and the offsets durable in one commit, or raise [B3, B4].

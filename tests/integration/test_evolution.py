@@ -142,3 +142,54 @@ def test_another_type_in_the_file_is_refused_before_anything_is_written(
     assert DeltaTable(job.table, storage_options=storage_options).version() == version
     job.finish()
     prove(job, storage_options)
+
+
+def test_rules_of_somebodys_table_cost_single_rows(
+    kafka: Kafka, topic: MakeTopic, member: Callable[..., Job], storage_options: dict[str, str]
+) -> None:
+    """A CHECK and a NOT NULL, the one there from the beginning, the other added while it runs."""
+    name = topic(partitions=2)
+    job = member(name, "one")
+    produce(kafka.bootstrap_servers, name, 300)
+    running = job.start()
+    wait_until(lambda: reached(job) == 300, "it read nothing", said=job.log)
+    table = DeltaTable(job.table, storage_options=storage_options)
+    letters = DeltaTable(f"{job.table}__dlq", storage_options=storage_options)
+    before = letters.to_pyarrow_table().num_rows
+    table.alter.add_constraint({"small": "id < 1000"})
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers})
+    for n in range(100):
+        event = {"id": 5000 if n % 10 == 0 else n, "amount": "7"}
+        producer.produce(name, json.dumps(event).encode(), partition=n % 2)
+    assert producer.flush(30) == 0
+    wait_until(lambda: reached(job) == 400, "it did not go on", said=job.log)
+    assert stop(running) == 0, job.log()
+    letters.update_incremental()
+    found = letters.to_pyarrow_table()
+    assert found.num_rows == before + 10
+    broken = [row for row in found.to_pylist() if row["code"] == "write.constraint"]
+    assert {(row["stage"], row["expected"]) for row in broken} == {("write", "id < 1000")}
+    assert len(broken) == 10
+    prove(job, storage_options)
+
+
+def test_a_column_that_must_not_be_null(
+    kafka: Kafka, topic: MakeTopic, member: Callable[..., Job], storage_options: dict[str, str]
+) -> None:
+    """A table that somebody made before us is adopted with its rule, and the rule kept."""
+    name = topic(partitions=1)
+    job = member(name, "one").with_(until_latest=True, decisions={"adopt": True})
+    schema = pa.schema([pa.field("id", pa.int64()), pa.field("note", pa.string(), nullable=False)])
+    DeltaTable.create(job.table, schema=schema, storage_options=storage_options)
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers})
+    for n in range(20):
+        event = {"id": n, "amount": "7", "note": None if n % 4 == 0 else "x"}
+        producer.produce(name, json.dumps(event).encode(), partition=0)
+    assert producer.flush(30) == 0
+    assert job.run() == 0, job.log()
+    letters = DeltaTable(f"{job.table}__dlq", storage_options=storage_options).to_pyarrow_table()
+    assert set(
+        zip(letters["code"].to_pylist(), letters["field_path"].to_pylist(), strict=True)
+    ) == {("write.constraint", "note")}
+    assert letters.num_rows == 5
+    prove(job, storage_options)

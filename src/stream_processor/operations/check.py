@@ -31,6 +31,7 @@ from stream_processor.sinks.delta_create import (
     refuse_unless_writable,
 )
 from stream_processor.sinks.delta_evolve import missing_columns
+from stream_processor.sinks.delta_rules import rules_of
 
 CAUSES_MAX = 20
 
@@ -163,6 +164,7 @@ def _table(spec: TableSpec) -> str:
     if owner(table) is None and not is_empty(table):
         raise ownerless(spec)
     refuse_unless_writable(spec, table)
+    rules_of(spec.uri, table)
     added = missing_columns(spec, table).names
     fits = f"schema compatible (adds: {', '.join(added)})" if added else "fits the schema"
     return f"{spec.uri}: version {table.version()}, {fits}"

@@ -9,9 +9,11 @@ import pyarrow as pa
 
 from stream_processor.config.fields import SchemaFile
 from stream_processor.config.pipeline import Pipeline
+from stream_processor.errors import TableRefused
 from stream_processor.operations.assemble import data_table, plan_of
 from stream_processor.schema.evolution import changes
 from stream_processor.sinks.delta_create import complaints, is_empty, load, owner, ownerless
+from stream_processor.sinks.delta_rules import rules_of
 
 Verdict = Literal["compatible", "breaking"]
 
@@ -68,6 +70,11 @@ def schema_diff(pipeline: Pipeline, schema_file: SchemaFile) -> SchemaDiff:
     if owner(table) is None and not is_empty(table):
         refusal = ownerless(spec)
         found.append(Difference("breaking", "table", None, "belongs to no pipeline", refusal.hint))
+    try:
+        rules_of(spec.uri, table)
+    except TableRefused as refusal:
+        text = refusal.message.removeprefix(f"{spec.uri} ")
+        found.append(Difference("breaking", "table", None, text, refusal.hint))
     required = {field.name for field in plan.schema.fields if field.required}
     for change in changes(pa.schema(table.schema().to_arrow()), plan.table):
         demand = _DEMAND if change.kind == "added" and change.column in required else ""

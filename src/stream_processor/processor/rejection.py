@@ -17,6 +17,7 @@ _STAGES = {
     "json": "parse",
     "field": "validate",
     "transform": "transform",
+    "write": "write",
 }
 
 
@@ -58,7 +59,7 @@ class Rejection(NamedTuple):
 
 
 def stage_of(code: str) -> str:
-    """Where an event with this code failed: decode, parse, validate or transform."""
+    """Where an event with this code failed: decode, parse, validate, transform or write."""
     return _STAGES[code.partition(".")[0]]
 
 

@@ -51,10 +51,7 @@ class Prepared:
 
 
 def prepare(batch: Batch, plan: Plan, stamp: Stamp, sink: Sink) -> Prepared:
-    """Everything before an effect: pure, but for what the sink says of the table's own rules.
-
-    The law of conservation is checked here.
-    """
+    """All before an effect: pure, but for the table's own rules. Conservation is checked here."""
     processed = process(batch.records, plan, stamp)
     broken = sink.broken(processed.valid)
     processed = without_broken(processed, broken, batch.records, plan, stamp)

@@ -19,9 +19,9 @@ _WORDS = {
     pa.binary(): "binary",
 }
 
-Kind = Literal["added", "retired", "wider", "type", "case", "not_null"]
+Kind = Literal["added", "retired", "wider", "type", "case", "not_null", "unfilled"]
 
-BREAKING: frozenset[Kind] = frozenset({"type", "case", "not_null"})
+BREAKING: frozenset[Kind] = frozenset({"type", "case", "unfilled"})
 """The kinds that a run refuses: Delta has no way from the one to the other that loses nothing."""
 
 
@@ -106,7 +106,7 @@ def _altered(before: pa.Field, field: pa.Field) -> Iterator[Change]:
             "not_null",
             field.name,
             f"has the column {field.name!r} NOT NULL",
-            "drop NOT NULL: a single null would stop every batch; `required` is our rule",
+            "events without a value there become dead letters (write.constraint)",
         )
 
 
@@ -155,7 +155,7 @@ def _retired(before: pa.Field) -> Change:
             "it stays, and is null in new rows",
         )
     return Change(
-        "not_null",
+        "unfilled",
         before.name,
         f"has the column {before.name!r} NOT NULL, which the schema file does not fill",
         "add it to the schema file, or drop NOT NULL",

@@ -9,15 +9,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from stream_processor.ports import Offsets, Partition
+from stream_processor.ports import Memory, Offsets, Partition
 from stream_processor.schema.text_column import text_column
 from stream_processor.sinks.delta import DeltaSink, fitted
 from stream_processor.sinks.delta_errors import mapped
+from stream_processor.sinks.delta_rules import refuse_rules
 from stream_processor.sinks.positions import note
 
 
 class DeltaDeadLetters(DeltaSink):
     """Appends dead letters. Implements `ports.DeadLetterSink`; made by `operations.assemble`."""
+
+    def remembered(self) -> Memory:
+        """See `ports.Sink.remembered`; evidence with rules of its own could be refused."""
+        memory = super().remembered()
+        refuse_rules(self._table.spec.uri, self._table.rules)
+        return memory
 
     def write(self, rows: pa.RecordBatch, upto: Offsets) -> None:
         """Commit the dead letters of a batch; a batch without any commits nothing [B3]."""

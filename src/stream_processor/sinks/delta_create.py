@@ -167,12 +167,6 @@ def _features(table: DeltaTable) -> set[str]:
 
 
 def _unsafe_settings(configuration: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
-    constraints = [key for key in configuration if key.startswith("delta.constraints.")]
-    if constraints:
-        yield (
-            f"has a CHECK constraint ({constraints[0].removeprefix('delta.constraints.')})",
-            "drop the constraint: a single bad row would stop every batch",
-        )
     if "delta.setTransactionRetentionDuration" in configuration:
         yield (
             "lets transaction ids expire (delta.setTransactionRetentionDuration)",

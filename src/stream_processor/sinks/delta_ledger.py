@@ -28,6 +28,7 @@ from stream_processor.sinks.delta_create import (
 )
 from stream_processor.sinks.delta_desk import LastWrite, named_id
 from stream_processor.sinks.delta_evolve import refuse_missing_columns
+from stream_processor.sinks.delta_rules import refuse_rules, rules_of
 
 _TRIES_MAX = 5
 
@@ -83,6 +84,7 @@ class Ledger:
             table = create(self.spec)
         refuse_unless_writable(self.spec, table)
         refuse_missing_columns(self.spec, table)
+        refuse_rules(self.spec.uri, rules_of(self.spec.uri, table))
         if owner(table) is None:
             if not is_empty(table):
                 raise ownerless(self.spec)

@@ -47,6 +47,7 @@ from stream_processor.sinks.delta_create import (
 )
 from stream_processor.sinks.delta_evolve import add_columns, missing_columns
 from stream_processor.sinks.delta_restore import restored_version
+from stream_processor.sinks.delta_rules import TableRules, rules_of
 
 # A handle of the library keeps 0.1 MiB of every commit made on it, as long as it lives.
 _COMMITS_PER_HANDLE = 20
@@ -77,6 +78,7 @@ class FencedTable:
         self._kill_point = kill_point
         self._on_commit = on_commit
         self._writer_id = uuid.uuid4().hex
+        self.rules = TableRules(spec.schema)
         self._table_id: str | None = None
         self._last: OwnCommit | None = None
         self._base: DeltaTable | None = None
@@ -103,6 +105,7 @@ class FencedTable:
         if owner(table) is None:
             self._take_ownership(table, txns)
         self._pin(table)
+        self.rules = rules_of(self.spec.uri, table)
         if self._last is not None:
             refuse_overwritten(self.spec.uri, self._store, self._last)
         memory = delta_ids.read(self.spec.pipeline_id, txns)

@@ -14,6 +14,7 @@ import pyarrow as pa
 from stream_processor.errors import Fenced, InternalError
 from stream_processor.ports import KillPoint, Memory, Offsets, Partition, Position, never
 from stream_processor.schema.positions import bare_id
+from stream_processor.schema.table_rules import Broken
 from stream_processor.sinks.positions import moved
 
 
@@ -83,6 +84,11 @@ class MemorySink:
         self._owned = claimed
         self._kill_point(f"{self._name}.after_claim")
         return claimed
+
+    def broken(self, rows: pa.RecordBatch) -> Mapping[int, Broken]:
+        """None: a table in memory has no rules of its own."""
+        del rows
+        return {}
 
     def recheck(self) -> None:
         """See `ports.Sink.recheck`."""

@@ -241,6 +241,7 @@ def test_every_verb_is_a_function_of_its_own_module() -> None:
             "demo",
             "dlq",
             "schema",
+            "table",
             "config",
             "version",
         ]

@@ -89,10 +89,10 @@ def test_names_that_differ_only_in_case_are_one_column() -> None:
 
 
 def test_not_null_is_told_for_what_is_filled_and_what_is_not() -> None:
-    """A null in such a column would stop a whole batch."""
+    """A null costs its event where the file fills the column, and a whole batch where not."""
     demanding = pa.schema([pa.field("id", pa.string(), nullable=False)])
     (filled,) = changes(demanding, pa.schema([("id", pa.string())]))
-    assert filled.breaking
+    assert (filled.kind, filled.breaking) == ("not_null", False)
     absent = changes(demanding, pa.schema([("qty", pa.int32())]))
     assert [change.breaking for change in absent] == [False, True]
 

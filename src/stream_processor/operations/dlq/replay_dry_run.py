@@ -28,6 +28,7 @@ from stream_processor.processor.plan import Plan, Stamp
 from stream_processor.runtime.config_loader import LoadedPipeline
 from stream_processor.sinks.delta_create import refuse_unless_writable
 from stream_processor.sinks.delta_evolve import refuse_missing_columns
+from stream_processor.sinks.delta_rules import rules_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ def rehearse(loaded: LoadedPipeline, request: ReplayRequest, clock: Clock) -> Re
     spec = data_table(loaded.pipeline, plan)
     refuse_unless_writable(spec, data.table)
     refuse_missing_columns(spec, data.table)
+    rules = rules_of(spec.uri, data.table)
     selection = select(open_letters(tables), request, tables, data)
     schema = f"{plan.schema.name} {plan.schema.version} ({plan.schema.schema_hash[:8]})"
     made = Rehearsal(target_name(tables, request), schema, selection.planned, Tally())
@@ -88,7 +90,7 @@ def rehearse(loaded: LoadedPipeline, request: ReplayRequest, clock: Clock) -> Re
     stamp = Stamp.at(clock.now())
     for todo, _ in selection.batches(bounds_of(loaded, request)):
         if request.to is None:
-            judged = judge(todo, plan, stamp, request.patch)
+            judged = judge(todo, plan, stamp, request.patch, rules)
         else:
             judged = whole_letters(todo, plan)
             made.headers_left_out += headers_left_out(todo, request.to.headers)

@@ -13,7 +13,10 @@ from stream_processor.errors import ConservationViolated
 from stream_processor.operations.dlq.replay_patch import Patch
 from stream_processor.processor.kernel import Processed, process
 from stream_processor.processor.plan import Plan, Stamp
+from stream_processor.processor.table_rules import without_broken
 from stream_processor.schema import records
+from stream_processor.sinks.delta import broken_rows
+from stream_processor.sinks.delta_rules import TableRules
 from stream_processor.sources.replay import raw_events
 
 Rows = npt.NDArray[np.int64]
@@ -49,11 +52,18 @@ class Judged:
         return pc.min(self.failed["row"]).as_py() if self.failed.num_rows else None
 
 
-def judge(letters: pa.RecordBatch, plan: Plan, stamp: Stamp, patch: Patch | None) -> Judged:
+def judge(
+    letters: pa.RecordBatch,
+    plan: Plan,
+    stamp: Stamp,
+    patch: Patch | None,
+    rules: TableRules,
+) -> Judged:
     """Re-parse the exact stored bytes, patched where a person says so.
 
     A value that was cut when it became a dead letter is not the event any more: it fails again.
-    So does one that cannot be patched, for the reason that the kernel gives. Raises
+    So does one that cannot be patched, for the reason that the kernel gives, and one that the
+    table's own `rules` refuse. Raises
     `ConservationViolated` for a mistake of ours.
     """
     cut = cut_letters(letters)
@@ -61,6 +71,7 @@ def judge(letters: pa.RecordBatch, plan: Plan, stamp: Stamp, patch: Patch | None
     chosen = letters.take(pa.array(whole))
     raw, unpatched = _patched(raw_events(chosen), patch)
     done = process(raw, plan, stamp)
+    done = without_broken(done, broken_rows(rules, done.valid), raw, plan, stamp)
     dead = _places(chosen["dlq_id"], done.dead["dlq_id"])
     skipped = _skipped(raw, done.skipped)
     valid = np.setdiff1d(np.arange(chosen.num_rows), np.concatenate([dead, skipped]))

@@ -22,6 +22,7 @@ from stream_processor.processor.plan import Plan, Stamp
 from stream_processor.sinks.delta import fitted
 from stream_processor.sinks.delta_desk import Desk
 from stream_processor.sinks.delta_ledger import Ledger
+from stream_processor.sinks.delta_rules import rules_of
 
 THERE = "was in the data table already"
 
@@ -43,12 +44,13 @@ class Bench:
 
     def judged(self, todo: pa.RecordBatch, stamp: Stamp) -> Judged:
         """Up to and with the first that fails, where a person wants to stop there."""
-        found = judge(todo, self.plan, stamp, self.request.patch)
+        rules = rules_of(self.desk.spec.uri, self.desk.table)
+        found = judge(todo, self.plan, stamp, self.request.patch, rules)
         first = found.first_failed
         if self.request.on_fail == "keep" or first is None:
             return found
         self.report.ended = "stopped"
-        return judge(todo.slice(0, first + 1), self.plan, stamp, self.request.patch)
+        return judge(todo.slice(0, first + 1), self.plan, stamp, self.request.patch, rules)
 
     def note(self, kind: str, judged: Judged, stamp: Stamp) -> dict[str, Any]:
         """What the log of the data table says of the step; enough to write its actions again."""
