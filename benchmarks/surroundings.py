@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stream_processor.processor.native.decoder import decoder_name
+from stream_processor.processor.native.library import decoder_name
 
 PACKAGES = ("confluent-kafka", "deltalake", "msgspec", "pyarrow", "numpy")
 

@@ -24,6 +24,7 @@ PYTHON = VENV / "bin" / "python"
 LOCKS = {"runtime": "requirements.lock", "dev": "requirements-dev.lock"}
 COVERED_BY = {"runtime": ("runtime", "dev"), "dev": ("dev",)}
 BUILD_LOCK = "requirements-build.lock"
+COMPILER_LOCK = "requirements-compiler.lock"
 NATIVE = ROOT / "src" / "stream_processor" / "processor" / "native"
 
 
@@ -51,7 +52,7 @@ def stamp(level: str) -> Path:
 
 def state_of(level: str) -> str:
     """A hash over everything that decides what is installed, and for which interpreter."""
-    files = [ROOT / name for name in (LOCKS[level], BUILD_LOCK, "pyproject.toml")]
+    files = [ROOT / name for name in (LOCKS[level], BUILD_LOCK, COMPILER_LOCK, "pyproject.toml")]
     files += sorted(NATIVE.glob("*.[ch]"))
     content = b"".join(path.read_bytes() for path in files)
     return hashlib.sha256(f"{sys.version}{ROOT}".encode() + content).hexdigest()
@@ -83,7 +84,7 @@ def works() -> bool:
 def install_itself(level: str) -> None:
     """The package, editable, with its C part where it can be built: it is optional.
 
-    Whoever runs all tests needs it, so for them a compiler comes with the packages.
+    Whoever runs all tests needs it, so for them a compiler is installed where there is none.
     """
     say("Installing stream-processor itself, editable")
     for built in NATIVE.glob("*.so"):
@@ -91,7 +92,8 @@ def install_itself(level: str) -> None:
     install = ("--no-deps", "--no-build-isolation", "--editable", ".")
     pip(*install, **compiler())
     if level == "dev" and not any(NATIVE.glob("*.so")):
-        say("Building its C part with the compiler from the packages (takes a minute)")
+        say("Building its C part with a compiler from a package (takes a minute)")
+        pip("--require-hashes", "--only-binary", ":all:", "-r", COMPILER_LOCK)
         zig = f"{shlex.quote(str(PYTHON))} -m ziglang cc"
         cache = str(VENV / ".zig-cache")
         pip(*install, CC=zig, LDSHARED=f"{zig} -shared", ZIG_GLOBAL_CACHE_DIR=cache)

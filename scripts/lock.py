@@ -3,7 +3,8 @@
 For maintainers, after a change of versions in pyproject.toml or of KAFKA_VERSION:
     .venv/bin/pip install uv && .venv/bin/python scripts/lock.py
 requirements-core.lock is the job alone (its image), requirements.lock adds what the demo needs, and
-requirements-dev.lock the tools; requirements-build.lock is what installs the package itself.
+requirements-dev.lock the tools; requirements-build.lock is what installs the package itself, and
+requirements-compiler.lock a C compiler for machines without one.
 The locks hold versions and hashes but no address: pip and jgo know where to ask.
 """
 
@@ -16,6 +17,7 @@ import tempfile
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from jgo.constants import MAVEN_CENTRAL_URL
 from jgo.env import LockFile
@@ -50,9 +52,23 @@ def lock_python(name: str, *options: str, source: str = "pyproject.toml") -> Non
 
 def build_requirements() -> str:
     """A file with what pyproject.toml needs to be installed itself."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    path = Path(tempfile.mkdtemp()) / "build.in"
-    path.write_text("\n".join(project["build-system"]["requires"]))
+    return requirements(project()["build-system"]["requires"])
+
+
+def compiler_requirements() -> str:
+    """A file with the compiler for machines that have none; it is large, so it stands alone."""
+    return requirements(project()["project"]["optional-dependencies"]["compiler"])
+
+
+def project() -> dict[str, Any]:
+    """What pyproject.toml says."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def requirements(lines: list[str]) -> str:
+    """A file of requirements for uv to resolve."""
+    path = Path(tempfile.mkdtemp()) / "requirements.in"
+    path.write_text("\n".join(lines))
     return str(path)
 
 
@@ -79,4 +95,5 @@ if __name__ == "__main__":
     lock_python("requirements-core.lock", "--constraint=requirements.lock")
     lock_python("requirements-dev.lock", "--extra=dev", "--constraint=requirements.lock")
     lock_python("requirements-build.lock", source=build_requirements())
+    lock_python("requirements-compiler.lock", source=compiler_requirements())
     lock_kafka()

@@ -15,7 +15,6 @@ from stream_processor.cli.dlq_selector import PipelineOption
 from stream_processor.cli.options import AsJson, Verbose
 from stream_processor.cli.output import note, say, say_columns, say_json
 from stream_processor.cli.pipeline_file import load
-from stream_processor.config.units import Duration, Size
 from stream_processor.schema.display import printable
 
 if TYPE_CHECKING:
@@ -72,6 +71,7 @@ def sql(
 
 
 def _bounds(limit: int, timeout: str, memory: str) -> Bounds:
+    from stream_processor.config.units import Duration, Size
     from stream_processor.operations.table_sandbox import Bounds
 
     try:

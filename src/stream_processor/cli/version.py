@@ -14,7 +14,7 @@ _LIBRARIES = ("confluent-kafka", "deltalake", "obstore", "pyarrow", "msgspec", "
 
 def version(*, as_json: AsJson = False) -> None:
     """Show the version of stream-processor and of what it stands on."""
-    from stream_processor.processor.native.decoder import decoder_name
+    from stream_processor.processor.native.library import decoder_name
 
     versions = {"stream-processor": __version__, "python": platform.python_version()}
     versions |= {name: metadata.version(name) for name in _LIBRARIES}

@@ -9,9 +9,10 @@ from __future__ import annotations
 import ctypes
 from functools import lru_cache
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 _NAME = "stream_processor.processor.native._scan"
 _INTERFACE_VERSION = 2
@@ -129,6 +130,11 @@ def library() -> Any:
     except (OSError, AttributeError):  # of another machine, or no library of ours
         return None
     return loaded
+
+
+def decoder_name() -> str:
+    """`native` where the library was built, else `python`; for whoever asks what is in use."""
+    return "python" if library() is None else "native"
 
 
 def address(array: np.ndarray[Any, Any]) -> int:
