@@ -65,5 +65,5 @@ def _taken(rows: Indexes, reading: Reading, plan: Plan) -> Taken:
         columns=columns,
         rescued=None if rescued is None else pa.array(rescued, pa.binary()).cast(pa.string()),
         unknown=reading.unknown,
-        token=lambda place, index: tokens[place].token(index),
+        texts=lambda place, indexes: tokens[place].texts(indexes),
     )

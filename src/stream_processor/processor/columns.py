@@ -49,8 +49,8 @@ class Started(NamedTuple):
 class TokenColumn(Protocol):
     """The texts that stand at one path, one per event, as a decoder found them."""
 
-    def token(self, row: int) -> Token:
-        """The text of one event; empty where it is absent."""
+    def texts(self, rows: Indexes) -> list[bytes]:
+        """The texts of these events; empty where one is absent."""
         ...
 
     def started(self, field: EventField, coerce: str) -> Started:
@@ -65,9 +65,9 @@ class TokenList:
         self._tokens = tokens
         self._texts: pa.StringArray | None = None
 
-    def token(self, row: int) -> Token:
-        """The text of one event."""
-        return self._tokens[row]
+    def texts(self, rows: Indexes) -> list[bytes]:
+        """The texts of these events."""
+        return [bytes(self._tokens[row]) for row in rows.tolist()]
 
     def started(self, field: EventField, coerce: str) -> Started:
         """By patterns over all of them at once."""
@@ -144,8 +144,7 @@ def _with_others(
     convert = converter(field, coerce)
     rows: list[int] = []
     values: list[Value] = []
-    for row in still_open.rows.tolist():
-        token = bytes(tokens.token(row))
+    for row, token in zip(still_open.rows.tolist(), tokens.texts(still_open.rows), strict=True):
         outcome = convert(token) if token else field.default
         if isinstance(outcome, Failure):
             still_open.failed[row] = True

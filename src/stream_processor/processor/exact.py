@@ -58,6 +58,10 @@ class Judge:
             raise InternalError("a decoder refused a record that is an event")
         return rejection
 
+    def reason(self, failing: Failing) -> Rejection:
+        """Why an event is no row that fails this field and no other."""
+        return of_field(self._reason(failing))
+
     def reasons(
         self, failing: Sequence[Failing], unknown: Sequence[tuple[str, Token]]
     ) -> Rejection:
@@ -68,8 +72,6 @@ class Judge:
         """
         if failing:
             first = self._reason(failing[0])
-            if len(failing) == 1 and not unknown:  # most of them
-                return of_field(first)
             return of_field(first, partial(self._others, failing[1:], unknown))
         if not unknown:
             raise InternalError("an event without a reason was to be rejected")

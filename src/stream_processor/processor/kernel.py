@@ -17,7 +17,7 @@ from stream_processor.processor.sorting import sort
 from stream_processor.schema import records
 
 _SLICE_ROWS = 32_768  # what a slice costs by itself is spread over so many events
-_SLICE_BYTES = 8 * 2**20  # the work space of a slice is a small multiple of it
+_SLICE_BYTES = 4 * 2**20  # the work space of a slice is a small multiple of it
 
 
 @dataclass(frozen=True, slots=True)

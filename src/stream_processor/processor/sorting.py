@@ -67,14 +67,8 @@ def _take(values: pa.BinaryArray, open_rows: Rows, plan: Plan, dead: dict[int, R
 
 def _keep(values: pa.BinaryArray, taken: Taken, dead: dict[int, Rejection], plan: Plan) -> Kept:
     judge = judge_of(plan)
-    hard: dict[int, list[int]] = {index: [] for index in taken.unknown}
-    hard |= _failing(taken.columns, plan, "dead_letter")
-    for index, places in hard.items():
-        failing = [
-            Failing(place, taken.token(place, index), taken.columns[place].failures.get(index))
-            for place in places
-        ]
-        dead[int(taken.rows[index])] = judge.reasons(failing, taken.unknown.get(index, []))
+    hard = _rejected(taken, judge, plan)
+    dead.update(zip(taken.rows[np.fromiter(hard, np.int64)].tolist(), hard.values(), strict=True))
     rescued = _rescued(values, taken, judge, plan)
     arrays = [column.array for column in taken.columns]
     if not hard:
@@ -87,6 +81,37 @@ def _keep(values: pa.BinaryArray, taken: Taken, dead: dict[int, Rejection], plan
         [array.filter(mask) for array in arrays],
         None if rescued is None else rescued.filter(mask),
     )
+
+
+def _rejected(taken: Taken, judge: Judge, plan: Plan) -> dict[int, Rejection]:
+    """Why events that were taken apart are no rows. Most fail one field and need no list."""
+    failed = {
+        place: taken.columns[place].failed
+        for place, field in enumerate(plan.schema.fields)
+        if field.on_error == "dead_letter"
+    }
+    reasons = np.zeros(len(taken.rows), np.int64)
+    for mask in failed.values():
+        reasons += mask
+    reasons[list(taken.unknown)] += 2  # so that they are among the several
+    found: dict[int, Rejection] = {}
+    several: dict[int, list[Failing]] = {
+        index: [] for index in np.flatnonzero(reasons > 1).tolist()
+    }
+    for place, mask in failed.items():
+        failing = np.flatnonzero(mask)
+        if not len(failing):
+            continue
+        why_of = taken.columns[place].failures
+        for index, text in zip(failing.tolist(), taken.texts(place, failing), strict=True):
+            one = Failing(place, text, why_of.get(index))
+            if index in several:
+                several[index].append(one)
+            else:
+                found[index] = judge.reason(one)
+    for index, ones in several.items():
+        found[index] = judge.reasons(ones, taken.unknown.get(index, []))
+    return found
 
 
 def _failing(columns: Sequence[Column], plan: Plan, on_error: str) -> dict[int, list[int]]:

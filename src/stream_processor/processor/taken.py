@@ -17,14 +17,14 @@ class Taken(NamedTuple):
 
     `columns` are those of the schema, `rescued` what it does not read (None when nothing is kept);
     both have one value per event of `rows`. `unknown` has the members that may not be there, and
-    `token` gives the text of a field (its place in the schema); both go by the place in `rows`.
+    `texts` gives the texts of a field (its place in the schema); both go by the place in `rows`.
     """
 
     rows: Indexes
     columns: list[Column]
     rescued: pa.StringArray | None
     unknown: Mapping[int, list[tuple[str, Token]]]
-    token: Callable[[int, int], Token]
+    texts: Callable[[int, Indexes], list[bytes]]
 
 
 def merged(first: Taken, second: Taken) -> Taken:
@@ -46,15 +46,16 @@ def merged(first: Taken, second: Taken) -> Taken:
     if first.rescued is not None and second.rescued is not None:
         rescued = pa.concat_arrays([first.rescued, second.rescued]).take(pa.array(order))
 
-    def token(place: int, index: int) -> Token:
-        before = int(order[index])
-        if before < count:
-            return first.token(place, before)
-        return second.token(place, before - count)
+    def texts(place: int, indexes: Indexes) -> list[bytes]:
+        before = order[indexes]
+        is_first = before < count
+        of_first = iter(first.texts(place, before[is_first]))
+        of_second = iter(second.texts(place, before[~is_first] - count))
+        return [next(of_first if one else of_second) for one in is_first.tolist()]
 
     unknown = {int(places[index]): found for index, found in first.unknown.items()}
     unknown |= {int(places[count + index]): found for index, found in second.unknown.items()}
-    return Taken(rows[order], columns, rescued, unknown, token)
+    return Taken(rows[order], columns, rescued, unknown, texts)
 
 
 def _both(first: Column, second: Column, order: Indexes, places: Indexes) -> Column:

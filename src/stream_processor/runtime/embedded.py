@@ -56,6 +56,7 @@ def prepare(batch: Batch, plan: Plan, stamp: Stamp, sink: Sink) -> Prepared:
     broken = sink.broken(processed.valid)
     processed = without_broken(processed, broken, batch.records, plan, stamp)
     advances = account(batch, processed.valid, processed.dead, processed.skipped)
+    pa.default_memory_pool().release_unused()  # Arrow would keep what only the work needed
     return Prepared(processed.valid, processed.dead, advances)
 
 

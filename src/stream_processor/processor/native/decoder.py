@@ -66,7 +66,7 @@ class NativeDecoder:
             ],
             rescued=_only(scanned.kept, sure),
             unknown={},
-            token=lambda place, index: tokens_of[place].token(index),
+            texts=lambda place, indexes: tokens_of[place].texts(indexes),
         )
 
     def _descend(self, path: Path, tokens: Tokens, tree: Tree, found: _Paths) -> None:
@@ -109,11 +109,6 @@ class _Paths:
         if not self.sure.all():
             tokens = tokens.only(self.sure)
         return Found(self.text, tokens)
-
-
-def decoder_name() -> str:
-    """`native` where the library was built, else `python`; for whoever asks what is in use."""
-    return "python" if library() is None else "native"
 
 
 @lru_cache(maxsize=16)

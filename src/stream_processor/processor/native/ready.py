@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from stream_processor.processor.columns import Rows, Started, by_forms
+from stream_processor.processor.columns import Indexes, Rows, Started, by_forms
 from stream_processor.processor.forms import EPOCH_DIGITS
 from stream_processor.processor.native.library import (
     InstantForm,
@@ -45,10 +45,12 @@ class Found(NamedTuple):
     text: Text
     tokens: Tokens
 
-    def token(self, row: int) -> bytes:
-        """The exact text of one token, empty when it is absent."""
-        start, size = int(self.tokens.starts[row]), int(self.tokens.sizes[row])
-        return self.text.owner.slice(start, size).to_pybytes() if size else b""
+    def texts(self, rows: Indexes) -> list[bytes]:
+        """The exact texts of these tokens, empty where one is absent."""
+        data = memoryview(self.text.owner)
+        starts = self.tokens.starts[rows].tolist()
+        sizes = self.tokens.sizes[rows].tolist()
+        return [bytes(data[at : at + size]) for at, size in zip(starts, sizes, strict=True)]
 
     def started(self, field: EventField, coerce: str) -> Started:
         """The values of the simple tokens."""
