@@ -29,6 +29,8 @@ prefix regexp_extract regexp_full_match regexp_matches regexp_replace replace re
 split_part starts_with strip_accents strlen strpos substr substring suffix translate trim ucase
 upper
 
+decode encode from_base64 hex to_base64 unhex
+
 ifnull nullif
 
 date_add date_diff date_part date_sub date_trunc datediff datepart datesub datetrunc day dayname
@@ -38,7 +40,7 @@ timezone to_days to_hours to_microseconds to_milliseconds to_minutes to_months t
 to_timestamp to_weeks to_years try_strptime week weekday weekofyear year yearweek
 """
 FUNCTIONS = frozenset(_FUNCTIONS.split())
-"""Operators, numbers, text, null, dates and times. DuckDB itself calls each `CONSISTENT`.
+"""Operators, numbers, text, binary, null, dates and times. DuckDB itself calls each `CONSISTENT`.
 
 Its functions on JSON are left out: they print a number through a double, so 1.50 becomes 1.5.
 """

@@ -6,7 +6,6 @@ raw event is in exactly one of valid, dead and skipped; any other offset is a ho
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping
 
 import numpy as np
@@ -143,11 +142,17 @@ def dead_by_code(dead: pa.RecordBatch) -> DeadByCode:
 
 def _reasons(skipped: pa.RecordBatch) -> dict[Key, dict[str, int]]:
     """How many events of each partition were left out, by reason."""
-    counted: dict[Key, Counter[str]] = {}
-    for row in skipped.to_pylist():
+    names = ["topic", "topic_id", "partition", "reason"]
+    # A filter may leave out nearly every event, so they are counted by column.
+    columns = [skipped.column(name) for name in names]
+    plain = [one.cast(pa.string()) for one in columns[:2]] + columns[2:]
+    found = pa.Table.from_arrays(plain, names).group_by(names).aggregate([([], "count_all")])
+    counted: dict[Key, dict[str, int]] = {}
+    for row in found.to_pylist():
         key = (row["topic_id"] or row["topic"], row["partition"])
-        counted.setdefault(key, Counter())[row["reason"]] += 1
-    return {key: dict(counter) for key, counter in counted.items()}
+        reasons = counted.setdefault(key, {})
+        reasons[row["reason"]] = reasons.get(row["reason"], 0) + row["count_all"]
+    return counted
 
 
 def _refuse_strangers(batch: Batch, *parts: Mapping[Key, Int64s]) -> None:

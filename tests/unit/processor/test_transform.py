@@ -144,6 +144,22 @@ def test_numbers_and_keys_are_hashed_by_their_digits_and_bytes() -> None:
     assert done.valid.column("n").to_pylist() == [hmac.new(KEY, b"-12", hashlib.sha256).hexdigest()]
 
 
+def test_the_key_and_the_headers_of_kafka_can_be_read() -> None:
+    """Producers put what they know of an event there; bytes that are no text cost the row."""
+    step = Derive(
+        (("by", "decode(_kafka_key)"), ("trace", "decode(_kafka_headers[1].value)")),
+    )
+    told = rows(step, metadata=("key", "headers"))
+    assert [(row["by"], row["trace"]) for row in told] == [
+        ("key-0", "0"), ("key-1", "1"), ("key-2", "2")
+    ]  # fmt: skip  # one value
+    plan = builders.plan(metadata=("key",), transform=(Derive((("by", "decode(_kafka_key)"),)),))
+    raw = builders.replaced(builders.raw_batch(VALUES), key=[b"a", b"\xff", None])
+    done = builders.process_by_both(raw, plan)
+    assert done.valid.column("by").to_pylist() == ["a", None]
+    assert done.dead.column("offset").to_pylist() == [1]
+
+
 def test_a_mask_is_refused_where_the_value_stands_in_rescued_too() -> None:
     """A hidden value that stands in clear beside itself is not hidden."""
     fields = [{"name": "mail", "type": "string", "from": "user.mail"}]
