@@ -80,7 +80,7 @@ def show(report: StatusReport) -> None:
     if report.flood:
         say(f"\nwarning: {cell(report.flood)}")
     for name in report.foreign_writers:
-        say(f"\nwarning: another writer changed the data table: {cell(name)}")
+        say(f"\nwarning: another writer changed the data table in the last 7 days: {cell(name)}")
 
 
 def _partitions(report: StatusReport) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -23,11 +24,11 @@ from stream_processor.operations.snapshots import (
     partitions_of,
     superseded,
 )
-from stream_processor.operations.table_history import is_foreign
 from stream_processor.ports import Memory, Partition
 from stream_processor.sinks import delta_log
 from stream_processor.sinks.delta_create import owner
 from stream_processor.sinks.delta_errors import mapped
+from stream_processor.sinks.delta_foreign import merged, seen_in
 from stream_processor.sinks.delta_log import Commit, note_of
 
 COMMITS_SHOWN = 10
@@ -102,8 +103,9 @@ class DeadLetterCount:
 class StatusReport:
     """Everything that `status` shows; values that become JSON as they stand.
 
-    `foreign_writers` are engines other than ours that changed the data table lately; `flooded` are
-    the topics whose breaker was open behind the newest batch that moved them.
+    `foreign_writers` are engines other than ours that changed the data table in the last 7 days, as
+    the newest commits and what ours carry of older ones say; `flooded` are the topics whose breaker
+    was open behind the newest batch that moved them.
     """
 
     pipeline: str
@@ -182,7 +184,7 @@ def status(tables: Tables, ends: Ends | None = None) -> StatusReport:
         commits=tuple(commits[:COMMITS_SHOWN]),
         dead_letters=tuple(_dead_letters(letters)) if letters else (),
         flooded=tuple(sorted(_flooded(recent))),
-        foreign_writers=tuple(sorted({name for commit in recent if (name := _foreign(commit))})),
+        foreign_writers=tuple(sorted(merged(seen_in(recent), {}, int(time.time() * 1000)))),
     )
 
 
@@ -234,13 +236,6 @@ def _commit(commit: Commit) -> CommitStatus | None:
         dead_letters=sum(part.get("dead", 0) for part in parts),
         seconds=None if took_ms is None else int(took_ms) / 1000,
     )
-
-
-def _foreign(commit: Commit) -> str | None:
-    """The engine of a commit that is neither ours nor upkeep by the library that we use."""
-    if not is_foreign(commit):
-        return None
-    return f"{commit.info.get('engineInfo') or 'an engine without a name'} ({commit.operation})"
 
 
 def _table(snapshot: Snapshot) -> TableStatus:

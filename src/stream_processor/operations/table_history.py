@@ -10,10 +10,9 @@ from typing import Any
 
 from stream_processor.operations.snapshots import Snapshot
 from stream_processor.sinks import delta_log
+from stream_processor.sinks.delta_foreign import is_foreign
 from stream_processor.sinks.delta_log import Commit, note_of
 
-# What changes rows; the rest is upkeep, which the library that we use also does by itself.
-_WRITING = frozenset({"WRITE", "MERGE", "UPDATE", "DELETE", "STREAMING UPDATE", "RESTORE"})
 _ROWS = ("num_added_rows", "numOutputRows", "num_output_rows")
 
 
@@ -96,14 +95,6 @@ def moment(commit: Commit) -> str | None:
         return None
     found = datetime.fromtimestamp(stamp / 1000, UTC)
     return found.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def is_foreign(commit: Commit) -> bool:
-    """Whether neither we made the commit, nor the library that we use for upkeep."""
-    if "stream_processor" in commit.info:
-        return False
-    own_library = str(commit.info.get("engineInfo") or "").startswith("delta-rs")
-    return not own_library or commit.operation in _WRITING
 
 
 def _rows(commit: Commit) -> int | None:

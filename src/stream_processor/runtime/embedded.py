@@ -52,9 +52,8 @@ class Prepared:
 
 def prepare(batch: Batch, plan: Plan, stamp: Stamp, sink: Sink) -> Prepared:
     """All before an effect: pure, but for the table's own rules. Conservation is checked here."""
-    processed = process(batch.records, plan, stamp)
-    broken = sink.broken(processed.valid)
-    processed = without_broken(processed, broken, batch.records, plan, stamp)
+    done = process(batch.records, plan, stamp)
+    processed = without_broken(done, sink.broken(done.valid), batch.records, plan, stamp)
     advances = account(batch, processed.valid, processed.dead, processed.skipped)
     pa.default_memory_pool().release_unused()  # Arrow would keep what only the work needed
     return Prepared(processed.valid, processed.dead, advances)

@@ -31,7 +31,7 @@ from stream_processor.ports import (
     Position,
     never,
 )
-from stream_processor.sinks import delta_ids, delta_log
+from stream_processor.sinks import delta_foreign, delta_ids, delta_log
 from stream_processor.sinks.delta_chain import OwnCommit, overwriter, refuse_overwritten
 from stream_processor.sinks.delta_commit import commit
 from stream_processor.sinks.delta_create import (
@@ -81,6 +81,7 @@ class FencedTable:
         self.rules = TableRules(spec.schema)
         self._table_id: str | None = None
         self._last: OwnCommit | None = None
+        self._foreign: delta_foreign.Seen = {}
         self._base: DeltaTable | None = None
         self._commits_on_base = 0
         self._owned: dict[Partition, Position] = {}
@@ -112,6 +113,7 @@ class FencedTable:
         restored = restored_version(self._store, table.version())
         if restored is not None:
             memory = self._rewound(memory, restored)
+        self._met(delta_foreign.looked_back(self._store, table.version()))
         self._hold(table)
         self._memory = memory
         return memory
@@ -264,5 +266,13 @@ class FencedTable:
             raise Fenced(f"our newest log entry in {self.spec.uri} is not ours any more")
         batch = uuid.uuid4().hex
         before = self._last.named() if self._last is not None else {}
-        act({"writer": self._writer_id, "batch": batch, **before, **note})
+        carried = delta_foreign.noted(self._foreign)
+        version = int(self.base.version())
+        act({"writer": self._writer_id, "batch": batch, **before, **carried, **note})
         self._last = OwnCommit(int(self.base.version()), batch)
+        if self._last.version > version + 1:
+            self._met(delta_foreign.between(self._store, version, self._last.version))
+
+    def _met(self, others: delta_foreign.Seen) -> None:
+        """Remember which other engines write to the table, for `status`."""
+        self._foreign = delta_foreign.merged(self._foreign, others, int(time.time() * 1000))
