@@ -135,8 +135,10 @@ def show_proof(proof: Proof) -> None:
         what = "the event" if each.event else "its value" if each.value else "parts of it"
         say(f"FOUND  {cell(each.where)}: {'statistics with ' if each.in_log else ''}{what}")
     if proof.only_statistics:
-        note("  these are smallest and largest values in old entries of the log, which go when the")
-        note("  log is cleaned (delta.logRetentionDuration); nothing of this program does it yet")
+        note(
+            "  these are smallest and largest values in old entries of the log; `maintain --apply`"
+        )
+        note("  removes them when the table's delta.logRetentionDuration (30 days) is over")
     else:
         note("  a file that no table has named goes a week after it was written: run this again")
 

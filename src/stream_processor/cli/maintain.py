@@ -125,6 +125,8 @@ def _wishes(table: TablePlan) -> Iterator[str]:
         yield f"{table.small:,} small files, {size(table.small_bytes)}, would be joined"
     if table.unnamed:
         yield f"{table.unnamed:,} files that no promised version needs would be removed"
+    if table.checkpoint:
+        yield "a checkpoint would be written"
     if table.expired:
         yield (
             f"{table.expired:,} entries of the log would be cleaned; "

@@ -12,6 +12,7 @@ from stream_processor.operations.maintain.folding import unfolded
 from stream_processor.operations.maintain.places import Place, open_place, unnamed_since
 from stream_processor.operations.maintain.report import MaintainPlan, TablePlan
 from stream_processor.ports import Clock
+from stream_processor.sinks import delta_log
 from stream_processor.sinks.delta_cleanup import (
     Expired,
     Log,
@@ -23,6 +24,9 @@ from stream_processor.sinks.delta_compact import groups
 from stream_processor.sinks.delta_delete import vacuumable
 from stream_processor.sinks.delta_errors import mapped
 
+# Writers make a checkpoint every 20 commits; one more for fewer would be no quicker to open.
+_BEHIND_MAX = 20
+_REST_SECONDS = 3600.0
 _HELD_BACK = (
     "vacuum and cleaning wait: a replay ended before it could say in the ledger what it had "
     "done; any `dlq replay` completes it"
@@ -81,10 +85,24 @@ def _plan(place: Place, now: Standing, clock: Clock) -> TablePlan:
         missing=due.missing if due else 0,
         unnamed=0 if now.held_back else vacuumable(place.spec.uri, now.table),
         since_checkpoint=behind_checkpoint(now),
+        checkpoint=checkpoint_due(place, now, clock),
         expired=len(old.keys) if old else 0,
         expired_before=old.before if old else None,
         held_back=now.held_back,
     )
+
+
+def checkpoint_due(place: Place, now: Standing, clock: Clock) -> bool:
+    """Whether opening is slow without one, or the table is at rest: only what is before a
+    checkpoint is ever cleaned, and a table at rest gets none by itself."""
+    behind = behind_checkpoint(now)
+    if behind == 0 or behind >= _BEHIND_MAX:
+        return behind > 0
+    try:
+        newest = delta_log.commit_at(place.store, int(now.table.version()))
+    except FileNotFoundError:
+        return False
+    return clock.now() - int(newest.info.get("timestamp", 0)) / 1000 > _REST_SECONDS
 
 
 def behind_checkpoint(now: Standing) -> int:

@@ -13,8 +13,8 @@ class TablePlan:
     `small` files of `small_bytes` would be joined; `unfolded` commits folded; `unnamed` files,
     which no version that is promised needs, removed by vacuum; `expired` entries of the log, all
     before version `expired_before`, cleaned. `since_checkpoint` commits are behind the newest
-    checkpoint. `missing` versions were cleaned by somebody else before they were folded.
-    `held_back` is one sentence why vacuum and cleaning wait.
+    checkpoint; `checkpoint` says that one is due. `missing` versions were cleaned by somebody else
+    before they were folded. `held_back` is one sentence why vacuum and cleaning wait.
     """
 
     table: str
@@ -29,6 +29,7 @@ class TablePlan:
     missing: int
     unnamed: int
     since_checkpoint: int
+    checkpoint: bool
     expired: int
     expired_before: int | None
     held_back: str | None
@@ -36,7 +37,7 @@ class TablePlan:
     @property
     def anything(self) -> bool:
         """Whether there is anything to do."""
-        return any((self.small, self.unfolded, self.unnamed, self.expired))
+        return any((self.small, self.unfolded, self.unnamed, self.checkpoint, self.expired))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from stream_processor.operations.dlq.replay_request import Surroundings
 from stream_processor.operations.maintain.compaction import compact_place
 from stream_processor.operations.maintain.folding import fold
 from stream_processor.operations.maintain.places import Place, open_place
-from stream_processor.operations.maintain.plan import behind_checkpoint, expired_now, stand
+from stream_processor.operations.maintain.plan import checkpoint_due, expired_now, stand
 from stream_processor.operations.maintain.report import MaintainReport, TableReport
 from stream_processor.operations.maintain.request import MaintainRequest, Spending, Step
 from stream_processor.sinks import delta_log
@@ -28,8 +28,6 @@ from stream_processor.sinks.delta_create import load_at
 from stream_processor.sinks.delta_delete import vacuum
 from stream_processor.sinks.delta_restore import MAINTENANCE
 
-# Writers make a checkpoint every 20 commits; one more for fewer would be no quicker to open.
-_CHECKPOINT_BEHIND_MIN = 20
 _CLEAN_CHUNK = 500
 
 
@@ -103,7 +101,7 @@ def _checkpoint(
     place: Place, report: TableReport, _: Spending, around: Surroundings
 ) -> TableReport:
     now = stand(place)
-    if now is None or behind_checkpoint(now) < _CHECKPOINT_BEHIND_MIN:
+    if now is None or not checkpoint_due(place, now, around.clock):
         return report
     around.kill_point("checkpoint.before")
     checkpoint(place.spec.uri, now.table)
