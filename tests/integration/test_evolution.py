@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,10 +13,15 @@ from confluent_kafka import Producer
 from deltalake import CommitProperties, DeltaTable, Field, write_deltalake
 from deltalake.schema import PrimitiveType
 
+from stream_processor.config.pipeline import StorageConfig
+from stream_processor.operations.snapshots import Tables
+from stream_processor.operations.status import status
+from stream_processor.runtime.object_store import open_store
 from tests.crash.world import (
     OLD_SCHEMA,
     STARTED,
     Job,
+    merged,
     pipeline_dict,
     produce,
     prove,
@@ -193,3 +199,33 @@ def test_a_column_that_must_not_be_null(
     ) == {("write.constraint", "note")}
     assert letters.num_rows == 5
     prove(job, storage_options)
+
+
+def test_an_engine_that_writes_over_a_commit_stops_the_process_and_costs_nothing(
+    kafka: Kafka,
+    minio: Minio,
+    topic: MakeTopic,
+    member: Callable[..., Job],
+    storage_options: dict[str, str],
+) -> None:
+    """Spark's log store for S3 can: going on with the held handle would leave a gap for ever."""
+    name = topic(partitions=2)
+    sent = produce(kafka.bootstrap_servers, name, 200)
+    job = member(name, "one")
+    running = job.start()
+    wait_until(lambda: reached(job) == 200, "it read nothing", said=job.log)
+    version = DeltaTable(job.table, storage_options=storage_options).version()
+    storage = StorageConfig.model_validate(storage_dict(minio))
+    store = open_store(job.table, storage)
+    key = f"_delta_log/{version:020}.json"
+    store.delete(key)
+    info = {"timestamp": int(time.time() * 1000), "operation": "WRITE", "engineInfo": "Spark/3.5"}
+    assert store.put_if_absent(key, json.dumps({"commitInfo": info}).encode())
+    more = produce(kafka.bootstrap_servers, name, 100, seed=1)
+    assert running.wait(60) == 1, job.log()
+    STARTED.remove(running)
+    assert f"commit overwritten by Spark/3.5: version {version} of" in job.log()
+    job.with_(until_latest=True).finish()
+    prove(job, storage_options, merged(sent, more))
+    tables = Tables("crash", job.table, f"{job.table}__dlq", storage, storage)
+    assert status(tables).foreign_writers == ("Spark/3.5 (WRITE)",)

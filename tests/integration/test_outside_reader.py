@@ -118,6 +118,18 @@ def test_another_reader_sees_the_same_rows_types_and_dead_letters(
     _check_types(reader)
     _check_rows(reader, [number for number in range(COUNT) if number % BROKEN_EVERY])
     _check_dead_letters(reader, name)
+    producer.produce(name, event(1)[:-1] + b', "coupon": "ten"}', b"new", partition=0)
+    assert producer.flush(30) == 0
+    wider = [*FIELDS, {"name": "coupon", "type": "string"}]
+    job.with_(schema={"version": 1, "name": "orders", "fields": wider}).finish()
+    prove(job, options)
+    _check_added_column(reader, table, len([n for n in range(COUNT) if n % BROKEN_EVERY]))
+
+
+def _check_added_column(reader: duckdb.DuckDBPyConnection, table: str, rows_before: int) -> None:
+    """Files of before have no such column, and are read as null."""
+    found = reader.sql(f"SELECT coupon, count(*) FROM delta_scan('{table}') GROUP BY 1").fetchall()
+    assert set(found) == {(None, rows_before), ("ten", 1)}
 
 
 def _check_types(reader: duckdb.DuckDBPyConnection) -> None:
