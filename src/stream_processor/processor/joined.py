@@ -20,4 +20,5 @@ def joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
         for columns_of_one in by_batch:
             columns_of_one[place] = None
         columns.append(pa.concat_arrays(pieces))
+    pa.default_memory_pool().release_unused()  # Arrow would keep what the pieces had
     return pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -55,7 +55,6 @@ def prepare(batch: Batch, plan: Plan, stamp: Stamp, sink: Sink) -> Prepared:
     done = process(batch.records, plan, stamp)
     processed = without_broken(done, sink.broken(done.valid), batch.records, plan, stamp)
     advances = account(batch, processed.valid, processed.dead, processed.skipped)
-    pa.default_memory_pool().release_unused()  # Arrow would keep what only the work needed
     return Prepared(processed.valid, processed.dead, advances)
 
 
