@@ -14,9 +14,9 @@ from datetime import date, timedelta
 from typing import Any
 
 import pyarrow as pa
-from deltalake import DeltaTable
+from deltalake import DeltaTable, WriterProperties
 
-from stream_processor.sinks.delta_commit import AFTER_COMMIT, WRITER, properties
+from stream_processor.sinks.delta_commit import AFTER_COMMIT, properties
 from stream_processor.sinks.delta_errors import mapped
 
 SMALL_FILE_BYTES = 32 * 2**20
@@ -28,6 +28,9 @@ SMALL_FILES_MIN = 8
 # One bin at a time bounds the memory; a commit now and then bounds what a death costs.
 _TASKS_MAX = 1
 _COMMIT_EVERY = timedelta(seconds=5)
+_ROW_GROUP_ROWS_MAX = 250_000
+_ROW_GROUP_BYTES = 64 * 2**20
+_UNPACKED = 4  # how much larger rows are in memory than in a file, roughly
 _FILTERED = (str, int, date, type(None))
 
 
@@ -39,6 +42,7 @@ class Group:
 
     values: tuple[tuple[str, str], ...]
     files: int
+    rows: int
     size_bytes: int
     oldest_ms: int
 
@@ -58,17 +62,18 @@ def groups(uri: str, table: DeltaTable) -> list[Group]:
         found = pa.table(table.get_add_actions())
     names = found.column_names
     places = found["partition"].to_pylist() if "partition" in names else [{}] * found.num_rows
-    sizes, moments = found["size_bytes"].to_pylist(), found["modification_time"].to_pylist()
-    files: defaultdict[_Values, list[tuple[int, int]]] = defaultdict(list)
-    for place, size, moment in zip(places, sizes, moments, strict=True):
+    figures = [found[n].to_pylist() for n in ("num_records", "size_bytes", "modification_time")]
+    files: defaultdict[_Values, list[tuple[int, int, int]]] = defaultdict(list)
+    for place, rows, size, moment in zip(places, *figures, strict=True):
         if size < SMALL_FILE_BYTES:
-            files[_values(place)].append((size, moment))
-    many = [
-        Group(values, len(each), sum(size for size, _ in each), min(moment for _, moment in each))
-        for values, each in files.items()
-        if len(each) >= SMALL_FILES_MIN
-    ]
+            files[_values(place)].append((rows or 0, size, moment))
+    many = [_group(values, each) for values, each in files.items() if len(each) >= SMALL_FILES_MIN]
     return sorted(many, key=lambda group: (group.oldest_ms, group.values))
+
+
+def _group(values: _Values, files: list[tuple[int, int, int]]) -> Group:
+    rows, sizes, moments = zip(*files, strict=True)
+    return Group(values, len(files), sum(rows), sum(sizes), min(moments))
 
 
 def compact(uri: str, table: DeltaTable, group: Group, note: Mapping[str, Any]) -> Compacted:
@@ -83,7 +88,7 @@ def compact(uri: str, table: DeltaTable, group: Group, note: Mapping[str, Any]) 
             partition_filters=[(name, "=", value) for name, value in group.values] or None,
             max_concurrent_tasks=_TASKS_MAX,
             min_commit_interval=_COMMIT_EVERY,
-            writer_properties=WRITER,
+            writer_properties=_writer(group),
             commit_properties=properties({}, note),
             post_commithook_properties=AFTER_COMMIT,
         )
@@ -100,6 +105,13 @@ def checkpoint(uri: str, table: DeltaTable) -> None:
     commit that it sums up. Raises `Unavailable`."""
     with mapped(uri, "writing a checkpoint of"):
         table.create_checkpoint()
+
+
+def _writer(group: Group) -> WriterProperties:
+    """A row group is in memory until it is complete, and dead letters may be wide."""
+    row_bytes = max(1, group.size_bytes // max(1, group.rows)) * _UNPACKED
+    rows_max = max(1, min(_ROW_GROUP_ROWS_MAX, _ROW_GROUP_BYTES // row_bytes))
+    return WriterProperties(compression="SNAPPY", max_row_group_size=rows_max)
 
 
 _Values = tuple[tuple[str, str], ...]
