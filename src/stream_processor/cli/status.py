@@ -106,8 +106,12 @@ def _state(each: PartitionStatus) -> str:
 
 def _tables(tables: list[TableStatus]) -> None:
     say("")
-    rows = [(t.uri, t.version, t.rows, t.files, size(t.size_bytes)) for t in tables]
-    say_columns([("table", "version", "rows", "files", "size"), *rows], right=range(1, 5))
+    rows = [
+        (t.uri, t.version, t.log_versions, t.rows, t.files, t.small_files, size(t.size_bytes))
+        for t in tables
+    ]
+    header = ("table", "version", "in the log", "rows", "files", "small", "size")
+    say_columns([header, *rows], right=range(1, 7))
 
 
 def _commits(report: StatusReport) -> None:

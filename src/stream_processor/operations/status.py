@@ -26,6 +26,8 @@ from stream_processor.operations.snapshots import (
 )
 from stream_processor.ports import Memory, Partition
 from stream_processor.sinks import delta_log
+from stream_processor.sinks.delta_cleanup import oldest_version
+from stream_processor.sinks.delta_compact import SMALL_FILE_BYTES
 from stream_processor.sinks.delta_create import owner
 from stream_processor.sinks.delta_errors import mapped
 from stream_processor.sinks.delta_foreign import merged, seen_in
@@ -74,7 +76,10 @@ class CommitStatus:
 
 @dataclass(frozen=True, slots=True)
 class TableStatus:
-    """The size of one table. `owner` is the pipeline that it belongs to."""
+    """The size of one table. `owner` is the pipeline that it belongs to.
+
+    `small_files` are what `maintain` would join with others, `log_versions` what the log holds.
+    """
 
     uri: str
     version: int
@@ -82,6 +87,8 @@ class TableStatus:
     files: int
     size_bytes: int
     rows: int
+    small_files: int = 0
+    log_versions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,15 +246,19 @@ def _commit(commit: Commit) -> CommitStatus | None:
 
 
 def _table(snapshot: Snapshot) -> TableStatus:
+    oldest = oldest_version(snapshot.store, snapshot.version)
     with mapped(snapshot.uri, "reading the log of"):
         files = pa.table(snapshot.table.get_add_actions(flatten=True))
+        sizes = files["size_bytes"].to_pylist()
         return TableStatus(
             uri=snapshot.uri,
             version=snapshot.version,
             owner=owner(snapshot.table),
             files=files.num_rows,
-            size_bytes=sum(files["size_bytes"].to_pylist()),
+            size_bytes=sum(sizes),
             rows=sum(number or 0 for number in files["num_records"].to_pylist()),
+            small_files=sum(size < SMALL_FILE_BYTES for size in sizes),
+            log_versions=snapshot.version - oldest + 1,
         )
 
 

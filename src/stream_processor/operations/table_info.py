@@ -14,6 +14,7 @@ from stream_processor.operations.snapshots import Snapshot
 from stream_processor.operations.table_history import moment
 from stream_processor.ports import ObjectStore
 from stream_processor.sinks import delta_log
+from stream_processor.sinks.delta_cleanup import oldest_version
 from stream_processor.sinks.delta_compact import SMALL_FILE_BYTES
 from stream_processor.sinks.delta_create import FORMAT_PROPERTY, owner
 from stream_processor.sinks.delta_errors import mapped
@@ -71,7 +72,7 @@ class TableInfo:
 def info(name: str, snapshot: Snapshot) -> TableInfo:
     """Everything about one table. Called by `stream-processor table info`. Raises `Unavailable`."""
     store, version = snapshot.store, snapshot.version
-    oldest = _oldest(store, version)
+    oldest = oldest_version(store, version)
     checkpoint = _checkpoint(store, version)
     last_commit_at = _moment(store, version)
     with mapped(snapshot.uri, "reading the log of"):
@@ -161,15 +162,6 @@ _NAMES = {
     "double": "double",
     "date32[day]": "date",
 }
-
-
-def _oldest(store: ObjectStore, version: int) -> int:
-    """The oldest version whose entry the log still has; names are in lexical order."""
-    for key in store.list("_delta_log/"):
-        name = key.removeprefix("_delta_log/")
-        if name.endswith(".json") and name[:-5].isdecimal():
-            return int(name[:-5])
-    return version
 
 
 def _checkpoint(store: ObjectStore, version: int) -> int | None:

@@ -79,6 +79,15 @@ def read_log(store: ObjectStore) -> Log:
     return Log(tuple(sorted(entries)), tuple(sorted(commits)), tuple(sorted(whole)))
 
 
+def oldest_version(store: ObjectStore, head: int) -> int:
+    """The oldest version whose entry the log still has, by the beginning of one list."""
+    for key in store.list(_LOG):
+        name = key.removeprefix(_LOG)
+        if name.endswith(".json") and name[:-5].isdecimal():
+            return int(name[:-5])
+    return head
+
+
 def expired(store: ObjectStore, log: Log, limit: int, before_ms: float) -> Expired | None:
     """What is older than the moment, and goes without a loss; None where nothing is.
 

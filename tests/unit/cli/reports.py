@@ -35,8 +35,8 @@ def status_report(text: str = "orders", engine: str = "somebody (MERGE)") -> Sta
     """Two partitions of which one is behind, two commits, two kinds of dead letters."""
     return StatusReport(
         pipeline=text,
-        data=TableStatus(f"s3://lake/{text}", 18_432, text, 128, 41_200_000, 99_012),
-        dead_letter_table=TableStatus(f"s3://lake/{text}__dlq", 97, text, 12, 801_000, 988),
+        data=TableStatus(f"s3://lake/{text}", 18_432, text, 128, 41_200_000, 99_012, 120, 900),
+        dead_letter_table=TableStatus(f"s3://lake/{text}__dlq", 97, text, 12, 801_000, 988, 12, 98),
         partitions=(
             PartitionStatus(text, "id", 0, 50_000, 50_012, 12, waiting=False, superseded=False),
             PartitionStatus(text, "id", 1, 50_000, None, None, waiting=True, superseded=False),
