@@ -34,7 +34,7 @@ from stream_processor.runtime.offsets import DeadByCode, account, dead_by_code
 from stream_processor.runtime.ownership import Terms, take_over
 from stream_processor.runtime.retry import Retry, Stop
 from stream_processor.runtime.standing import Standings
-from stream_processor.runtime.writer import Writer
+from stream_processor.runtime.writer import HEAVY_BYTES, Writer
 
 _SERVE_SECONDS = 0.05
 _REVOKE_WAIT_SECONDS_MAX = 45.0  # below the group's session and poll limits
@@ -171,8 +171,9 @@ class Engine:
                 settle, prepared, self.parts.dead_letters, self.parts.sink, self.parts.source
             )
             self._in_flight = (settled, dead_by_code(prepared.dead))
-            if self.breaker.trips:
+            if self.breaker.trips or prepared.dead.nbytes > HEAVY_BYTES:
                 self._await_in_flight()
+            if self.breaker.trips:
                 raise self.breaker.refuse()
         if not batch.moves or self.goal.may_be_met(batch):
             self._await_in_flight()

@@ -13,6 +13,10 @@ from typing import Any
 from stream_processor.errors import CommitHung
 from stream_processor.ports import nothing
 
+HEAVY_BYTES = 80 * 2**20
+"""A batch whose dead letters weigh more is made durable before the next one is read: these are
+described in full, three times as large as the events, and two such batches would be too much."""
+
 _SLICE_SECONDS = 0.05
 
 

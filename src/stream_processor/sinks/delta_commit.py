@@ -31,7 +31,7 @@ _COMMIT_RETRIES = 15
 _ROW_GROUP_ROWS_MAX = 250_000
 _ROW_GROUP_BYTES = 16 * 2**20  # the library holds a group in memory until it is complete
 _PIECE_ROWS_MAX = 4_096
-_PIECE_BYTES = 4 * 2**20  # it copies each piece by partitions, and holds several of them
+_PIECE_BYTES = 1 * 2**20  # it copies each piece by partitions, and holds several of them
 WRITER = WriterProperties(compression="SNAPPY", max_row_group_size=_ROW_GROUP_ROWS_MAX)
 
 _DISTINCT = ("dlq_id", "offset", "key", "value", "value_sha256", "value_preview")
