@@ -42,7 +42,8 @@ def main(path: str) -> int:
     around = Surroundings(Doer("r-1", "tester"), clock, threading.Event(), Killer(job))
     try:
         name = loaded.pipeline.pipeline_id
-        report = maintain(name, places_of(loaded), MaintainRequest(), around)
+        places = places_of(loaded.pipeline, loaded.schema_file)
+        report = maintain(name, places, MaintainRequest(), around)
     except StreamProcessorError as error:
         print(f"{type(error).__name__}: {error.message} ({error.hint})", file=sys.stderr)
         return error.exit_code

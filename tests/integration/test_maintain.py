@@ -64,6 +64,14 @@ class World:
     def table(self, suffix: str = "") -> DeltaTable:
         return DeltaTable(f"{self.job.table}{suffix}", storage_options=dict(self.storage_options))
 
+    def events(self) -> int:
+        """How many are in one of the tables."""
+        return sum(each.count() for each in (self.table(), self.table("__dlq")))
+
+    def is_joined(self) -> bool:
+        """Few files are left."""
+        return 0 < len(self.table().file_uris()) < 8
+
     def maintain(self, days: float, step: str | None = None) -> tuple[int, dict[str, Any]]:
         """One life of a maintenance: its exit code, negative for a signal, and its report."""
         path = self.job.folder / "maintain.json"
@@ -156,3 +164,31 @@ def test_a_cron_job_by_the_command_line(kafka: Kafka, world: World) -> None:
     assert json.loads(done.stdout)["tables"][0]["joined"] == before > 8
     assert len(world.table().file_uris()) == 1
     prove(world.job, world.storage_options, sent)
+
+
+def test_a_stream_keeps_its_own_tables(kafka: Kafka, world: World) -> None:
+    """`maintenance.enabled`: joined every second or so while it commits ten times a second."""
+    sent = [produce(kafka.bootstrap_servers, world.topic, 400, seed=9)]
+    world.job.finish()
+    pipeline = {
+        **world.job.pipeline,
+        "maintenance": {"enabled": True, "every": "1s"},
+        "schema": {"file": "schema.json"},
+    }
+    world.path.write_text(json.dumps(pipeline))
+    log = world.job.folder / "run.log"
+    with log.open("ab") as said:
+        command = [sys.executable, "-m", "stream_processor.main", "run", str(world.path)]
+        stream = subprocess.Popen(command, stdout=said, stderr=said)
+    STARTED.append(stream)
+    for seed in range(2):
+        sent.append(produce(kafka.bootstrap_servers, world.topic, 400, seed=seed))
+        wait_until(world.is_joined, "small files are not joined", said=log.read_text)
+    wait_until(lambda: world.events() == 1200, "not all is there", said=log.read_text)
+    stream.terminate()
+    assert stream.wait(60) == 0, log.read_text()
+    assert "fenced" not in log.read_text().lower()
+    world.job.finish()
+    prove(world.job, world.storage_options, merged(*sent))
+    optimized = [each for each in world.table().history() if each["operation"] == "OPTIMIZE"]
+    assert optimized

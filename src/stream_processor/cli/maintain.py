@@ -59,7 +59,7 @@ def maintain(
 
     request = _request(only, max_files, max_bytes, max_seconds)
     loaded = load(pipeline, overrides(set_))
-    places = places_of(loaded)
+    places = places_of(loaded.pipeline, loaded.schema_file)
     name = loaded.pipeline.pipeline_id
     if not apply:
         plan = look(name, places, SystemClock())

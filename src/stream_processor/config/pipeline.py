@@ -202,6 +202,31 @@ class EngineConfig(Model):
     and Python for what that leaves over; `python` is Python alone, slower. Both say the same."""
 
 
+class MaintenanceConfig(Model):
+    """What a running stream does to keep its tables quick to open and cheap to keep: the same as
+    the verb `maintain`."""
+
+    enabled: Flag = False
+    """Whether the stream maintains its tables itself; if not, a timer calls `maintain --apply`.
+    Needs the right to delete objects of the tables."""
+    every: Duration = Duration(3600)
+    """How often."""
+    steps: tuple[Literal["fold", "compact", "vacuum", "checkpoint", "clean"], ...] = (
+        "fold",
+        "compact",
+        "vacuum",
+        "checkpoint",
+        "clean",
+    )
+    """What is done."""
+    max_files: Whole = Field(default=20_000, ge=1, le=10_000_000)
+    """How many small files one maintenance reads at most."""
+    max_bytes: Size = Size(4 * 2**30)
+    """And their size."""
+    max_time: Duration = Duration(900)
+    """And how long it may take. All three are looked at between two steps."""
+
+
 class ObservabilityConfig(Model):
     """What the outside can see."""
 
@@ -238,6 +263,8 @@ class Pipeline(Model):
     """What to do with an event that has a key and no value: keep it as evidence, or count it."""
     engine: EngineConfig = EngineConfig()
     """Bounds of the process."""
+    maintenance: MaintenanceConfig = MaintenanceConfig()
+    """Upkeep of the tables by the stream itself."""
     observability: ObservabilityConfig = ObservabilityConfig()
     """What the outside can see."""
 

@@ -13,6 +13,7 @@ from stream_processor.config.findings import Finding, Rule
 from stream_processor.config.pipeline import (
     CommitConfig,
     EngineConfig,
+    MaintenanceConfig,
     ObservabilityConfig,
     Pipeline,
 )
@@ -59,6 +60,15 @@ def _engine(engine: EngineConfig) -> Iterator[Finding]:
         yield Finding(("drain_timeout",), "expected 1s to 1h")
 
 
+def _maintenance(maintenance: MaintenanceConfig) -> Iterator[Finding]:
+    if not 1 <= maintenance.every <= 7 * 86_400:
+        yield Finding(("every",), "expected 1s to 7d")
+    if maintenance.max_bytes < 1:
+        yield Finding(("max_bytes",), "expected more than nothing")
+    if not 1 <= maintenance.max_time <= 86_400:
+        yield Finding(("max_time",), "expected 1s to 1d")
+
+
 def _listen(observability: ObservabilityConfig) -> Iterator[Finding]:
     if observability.listen is not None:
         match = _LISTEN.fullmatch(observability.listen)
@@ -76,6 +86,7 @@ RULES: tuple[Rule, ...] = (
     Rule((), Pipeline, ("sink", "engine"), _batch_size),
     Rule(_COMMIT, CommitConfig, ("every", "max_bytes"), _commit),
     Rule(("engine",), EngineConfig, ("memory_limit", "drain_timeout"), _engine),
+    Rule(("maintenance",), MaintenanceConfig, ("every", "max_bytes", "max_time"), _maintenance),
     Rule(("observability",), ObservabilityConfig, ("listen",), _listen),
 )
 """Every rule. Their order is of no importance: findings are sorted by place."""

@@ -6,13 +6,14 @@ import gc
 import random
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from stream_processor.config.fields import SchemaFile
 from stream_processor.config.pipeline import Pipeline
 from stream_processor.errors import Fenced, Unavailable
 from stream_processor.operations.assemble import Environment, RunTerms, engine
+from stream_processor.operations.maintain.schedule import scheduled
 from stream_processor.ports import Sink
 from stream_processor.runtime.embedded import Engine
 from stream_processor.runtime.holding import Holding, never_released
@@ -60,7 +61,11 @@ def run(
         except BaseException:
             made.parts.source.close()
             raise
-        with _for_seconds(request.seconds_max, made.expire), _rare_collections():
+        with ExitStack() as around:
+            around.enter_context(_for_seconds(request.seconds_max, made.expire))
+            around.enter_context(_rare_collections())
+            if not request.bounded:
+                around.enter_context(scheduled(pipeline, schema_file, environment))
             made.run()
     return made.goal.records
 

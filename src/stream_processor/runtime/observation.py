@@ -31,6 +31,7 @@ _WARNINGS = frozenset(
         "dead_letters",
         "gap_accepted",
         "breaker_opened",
+        "maintenance_failed",
     }
 )
 _TAKEN = frozenset({"level", "event", "ts"})

@@ -77,7 +77,8 @@ def test_another_at_work_is_exit_1(command: Command, world: Letters) -> None:
     from stream_processor.runtime.clock import SystemClock
     from stream_processor.sinks.delta_turn import Turn
 
-    place = places_of(world.loaded())[0]
+    loaded = world.loaded()
+    place = places_of(loaded.pipeline, loaded.schema_file)[0]
     Turn(place.spec, place.store, "r-1", SystemClock().now).take()
     ended = command("maintain", str(world.path), "--apply")
     assert ended.code == 1

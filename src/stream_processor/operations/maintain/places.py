@@ -7,6 +7,7 @@ from typing import Literal
 
 from deltalake import DeltaTable
 
+from stream_processor.config.fields import SchemaFile
 from stream_processor.config.pipeline import Pipeline, StorageConfig
 from stream_processor.errors import TableRefused, TableRewound
 from stream_processor.operations.assemble import (
@@ -18,7 +19,6 @@ from stream_processor.operations.assemble import (
 )
 from stream_processor.operations.delta_access import delta_options
 from stream_processor.ports import ObjectStore
-from stream_processor.runtime.config_loader import LoadedPipeline
 from stream_processor.runtime.object_store import open_store
 from stream_processor.schema.offset_ranges import OFFSET_RANGE, offsets_uri
 from stream_processor.sinks import delta_log
@@ -46,10 +46,9 @@ class Place:
     ledger: Ledger | None = None
 
 
-def places_of(loaded: LoadedPipeline) -> tuple[Place, ...]:
+def places_of(pipeline: Pipeline, schema_file: SchemaFile) -> tuple[Place, ...]:
     """All tables of a pipeline file; nothing is contacted yet. Raises `ConfigurationError`."""
-    pipeline = loaded.pipeline
-    rows = data_table(pipeline, plan_of(pipeline, loaded.schema_file))
+    rows = data_table(pipeline, plan_of(pipeline, schema_file))
     letters, actions = dead_letter_table(pipeline), ledger_table(pipeline)
     own, theirs = pipeline.sink.delta.storage, pipeline.dead_letter_storage
     return (

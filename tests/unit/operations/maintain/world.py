@@ -53,7 +53,8 @@ class Tended(Letters):
             self.stream(good(high), b"{", broken(high + 2))
 
     def places(self) -> tuple[Place, ...]:
-        return places_of(self.loaded())
+        loaded = self.loaded()
+        return places_of(loaded.pipeline, loaded.schema_file)
 
     def plan(self, days: float = 0.0) -> MaintainPlan:
         return plan("orders", self.places(), Later(days))
