@@ -242,6 +242,7 @@ def test_every_verb_is_a_function_of_its_own_module() -> None:
             "dlq",
             "schema",
             "table",
+            "maintain",
             "config",
             "version",
         ]
