@@ -34,7 +34,7 @@ class OffsetRanges:
 
     def __init__(self, spec: TableSpec, store: ObjectStore) -> None:
         self.spec = spec
-        self._store = store
+        self.store = store
         self._table: DeltaTable | None = None
 
     def folded_upto(self, table_id: str) -> int | None:
@@ -49,7 +49,7 @@ class OffsetRanges:
         refuse_missing_columns(self.spec, table)
         if owner(table) is None and not is_empty(table):
             raise ownerless(self.spec)
-        return delta_log.transactions(self._store, table.version()).get(self._id(table_id))
+        return delta_log.transactions(self.store, table.version()).get(self._id(table_id))
 
     def append(self, rows: pa.Table, table_id: str, upto: int) -> None:
         """Add these ranges, shaped as `OFFSET_RANGE`; all versions up to `upto` are in it then.

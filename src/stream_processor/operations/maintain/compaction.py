@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from deltalake import DeltaTable
 
-from stream_processor.errors import StreamProcessorError
+from stream_processor.errors import Fenced, StreamProcessorError
 from stream_processor.operations.dlq.replay_request import Surroundings
 from stream_processor.operations.maintain.places import Place
 from stream_processor.operations.maintain.request import Spending
+from stream_processor.sinks import delta_log
 from stream_processor.sinks.delta_compact import compact, groups
+from stream_processor.sinks.delta_log import note_of
 from stream_processor.sinks.delta_restore import MAINTENANCE
 from stream_processor.sinks.delta_turn import Turn
 
@@ -59,10 +61,24 @@ def _steps(place: Place, turn: Turn, spending: Spending, around: Surroundings) -
         if spending.used_up or around.stop.is_set():
             break
         around.kill_point("compact.before_step")
-        done = compact(place.spec.uri, turn.handle(), group, note)
+        table = turn.handle()
+        since = int(table.version())
+        done = compact(place.spec.uri, table, group, note)
         around.kill_point("compact.after_step")
+        _refuse_strangers(place, since)
         before, after, size = before + done.before, after + done.after, size + done.size_bytes
         reached += group.files
         around.progress(reached, files)
         spending.spend(done.before, done.size_bytes)
     return Joined(before, after, size, files - reached)
+
+
+def _refuse_strangers(place: Place, since: int) -> None:
+    """Raise when another tool, which knows no turns, joined files at the same moment."""
+    for newer in delta_log.commits_between(place.store, since):
+        if newer.operation == "OPTIMIZE" and note_of(newer).get("kind") != MAINTENANCE:
+            raise Fenced(
+                f"another tool joined files of {place.spec.uri} at the same moment (version "
+                f"{newer.version}), which may have doubled rows: `verify` tells",
+                hint="let `maintain` alone join files",
+            )

@@ -28,13 +28,14 @@ from stream_processor.sinks.delta_ledger import Ledger
 from stream_processor.sinks.delta_offsets import OffsetRanges
 from stream_processor.sinks.delta_restore import restored_version
 
-Name = Literal["rows", "dead letters", "ledger"]
+Name = Literal["rows", "dead letters", "ledger", "ranges of rows", "ranges of dead letters"]
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One table. `ranges` is where its offset ranges are folded to; None for the ledger, whose log
-    is never cleaned, since it says what each job did as a whole, and grows by people's acts only.
+    """One table. `ranges` is where its offset ranges are folded to. None for tables whose log is
+    never cleaned: the ledger, since it says there what each job did as a whole, and the ranges
+    themselves; both grow slowly.
 
     `ledger` is the ledger that must name the replays of this table; None where there are none.
     """
@@ -51,21 +52,19 @@ def places_of(pipeline: Pipeline, schema_file: SchemaFile) -> tuple[Place, ...]:
     rows = data_table(pipeline, plan_of(pipeline, schema_file))
     letters, actions = dead_letter_table(pipeline), ledger_table(pipeline)
     own, theirs = pipeline.sink.delta.storage, pipeline.dead_letter_storage
+    of_rows, of_letters = _ranges(pipeline, rows, own), _ranges(pipeline, letters, theirs)
     return (
         Place(
             "rows",
             rows,
             open_store(rows.uri, own),
-            _ranges(pipeline, rows, own),
+            of_rows,
             ledger(pipeline),
         ),
-        Place(
-            "dead letters",
-            letters,
-            open_store(letters.uri, theirs),
-            _ranges(pipeline, letters, theirs),
-        ),
+        Place("dead letters", letters, open_store(letters.uri, theirs), of_letters),
         Place("ledger", actions, open_store(actions.uri, theirs), None),
+        Place("ranges of rows", of_rows.spec, of_rows.store, None),
+        Place("ranges of dead letters", of_letters.spec, of_letters.store, None),
     )
 
 

@@ -149,8 +149,24 @@ def test_whoever_sleeps_in_its_turn_is_fenced(world: Tended) -> None:
     world.prove()
 
 
+def test_another_tool_at_the_same_moment_is_told(world: Tended) -> None:
+    """It knows no turns, and the rows may be double: nobody shall find out by chance."""
+    world.busy(9)
+    elsewhere = DeltaTable(world.tables.data)
+
+    def meanwhile(step: str) -> None:
+        if step == "compact.after_step":
+            elsewhere.optimize.compact()
+
+    report = world.maintain("compact", kill_point=meanwhile)
+    assert "another tool joined files" in str(of(report, "rows").trouble)
+    assert world.verify().findings[0].kind == "double_row"
+
+
 @pytest.mark.parametrize("wake", ["before the claim", "between claim and fence"])
-def test_a_late_join_of_the_sleeper_is_seen(world: Tended, wake: str) -> None:
+def test_a_late_join_of_the_sleeper_is_seen(
+    world: Tended, wake: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It lands while another takes over: the other looks at the table after the fence alone."""
     world.busy(9)
     sleeper, other = turn_of(world, "r-1"), turn_of(world, "r-2", days=1)
@@ -161,7 +177,12 @@ def test_a_late_join_of_the_sleeper_is_seen(world: Tended, wake: str) -> None:
         other.take()
     else:
         fence = other._fence
-        other._fence = lambda: (join(world, asleep), fence())  # type: ignore[method-assign]
+
+        def late() -> None:
+            join(world, asleep)
+            fence()
+
+        monkeypatch.setattr(other, "_fence", late)
         other.take()
     assert groups(world.tables.data, other.handle()) == []
     other.leave()
@@ -310,4 +331,15 @@ def test_a_table_that_others_left_without_checkpoint_gets_one(world: Tended) -> 
         world.maintain("checkpoint", kill_point=dying("checkpoint.before"))
     assert of(world.maintain("checkpoint"), "rows").checkpoint
     assert world.plan().tables[0].since_checkpoint == 0
+    world.prove()
+
+
+def test_the_kept_ranges_are_kept_too(world: Tended) -> None:
+    """A fold each minute is a file each minute."""
+    for _ in range(8):
+        world.busy(1)
+        world.maintain("fold")
+    report = world.maintain()
+    assert (of(report, "ranges of rows").joined, of(report, "ranges of rows").folded) == (8, 0)
+    assert [each[:2] for each in ranges(world)] == [(low, low + 3) for low in range(0, 24, 3)]
     world.prove()
