@@ -9,6 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	if "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo "$$p"; break; fi; done)
 BIN := .venv/bin
 SECONDS ?= 120
+ALL_CORES := -n logical --dist worksteal
 
 help: ## What can be typed here
 	@while IFS= read -r line; do case "$$line" in \
@@ -20,10 +21,11 @@ demo: venv ## A real Kafka, 100,000 orders, Delta tables in ./lakehouse; ends by
 
 test: lint ## Everything, on a real Kafka and a real MinIO; no test may be skipped
 	@$(BIN)/python -m stream_processor.operations.local_stack fetch
-	@$(BIN)/python -m pytest --no-skips
+	@$(BIN)/python -m pytest --no-skips $(ALL_CORES) -m "not stack"
+	@$(BIN)/python -m pytest --no-skips -m stack
 
 check: lint ## Lint, format, types, import contracts and the fast tests; no servers
-	@$(BIN)/python -m pytest -q -m "not stack"
+	@$(BIN)/python -m pytest -q $(ALL_CORES) -m "not stack and not slow"
 
 lint: dev-venv
 	@$(BIN)/ruff check .

@@ -38,6 +38,27 @@ from tests.stack import (
 
 pytest_plugins = ["tests.no_skips"]
 
+# Searches over many histories: `make test` has them, `make check` ends before coffee is ready.
+_SLOW = tuple(
+    f"tests/{place}"
+    for place in (
+        "crash/",
+        "model/",
+        "properties/",
+        "unit/operations/dlq/",
+        "unit/operations/maintain/",
+        "unit/processor/test_worst_case.py",
+        "unit/processor/native/test_memory.py",
+    )
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.nodeid.startswith(_SLOW):
+            item.add_marker(pytest.mark.slow)
+
+
 # No property is a timed test: on a busy machine a deadline only tells that the machine is busy.
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")
