@@ -16,6 +16,7 @@ own_minio        the same for MinIO; `tests.stack.minio_of(m)` makes a `Minio` o
 
 from __future__ import annotations
 
+import signal
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -51,6 +52,12 @@ _SLOW = tuple(
         "unit/processor/native/test_memory.py",
     )
 )
+
+
+def pytest_configure() -> None:
+    """Workers on several cores ignore Ctrl-C, and what they start would inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
