@@ -57,18 +57,3 @@ class Hook:
 
 
 Step = Filter | Derive | Rename | Drop | Mask | Hook
-
-
-def verb(step: Step) -> str:
-    """The key of the pipeline file that makes this step."""
-    return _VERBS[type(step)]
-
-
-_VERBS: dict[type, str] = {
-    Filter: "filter",
-    Derive: "derive",
-    Rename: "rename",
-    Drop: "drop",
-    Mask: "mask",
-    Hook: "python",
-}
