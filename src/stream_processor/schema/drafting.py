@@ -7,13 +7,12 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from stream_processor.schema import records
+from stream_processor.schema.compile import name_refusal
 from stream_processor.schema.display import printable
 from stream_processor.schema.inference import Draft
 from stream_processor.schema.paths import parse_path
 
 _LINE_LIMIT = 400
-_NAME = re.compile(r"[^\W\d]\w*")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z_.]*")
 _YAML_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 
@@ -94,10 +93,9 @@ def _reachable(key: str) -> bool:
 
 def _column(key: str) -> str:
     name = re.sub(r"\W", "_", key) or "field"
-    folded = name.casefold()
-    if folded.startswith("_kafka_") or folded in (records.INGESTED_AT, records.RESCUED):
-        name = name.lstrip("_")
-    return name if _NAME.fullmatch(name) else f"field_{name}"
+    if name_refusal(name) is not None:
+        name = name.lstrip("_")  # which makes a reserved name free
+    return name if name_refusal(name) is None else f"field_{name}"
 
 
 def _free(name: str, taken: set[str]) -> str:
