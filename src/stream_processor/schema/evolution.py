@@ -8,16 +8,9 @@ from typing import Literal
 
 import pyarrow as pa
 
-_WORDS = {
-    pa.string(): "string",
-    pa.int32(): "int",
-    pa.int64(): "long",
-    pa.float32(): "float",
-    pa.float64(): "double",
-    pa.bool_(): "boolean",
-    pa.date32(): "date",
-    pa.binary(): "binary",
-}
+from stream_processor.schema.types import ARROW
+
+_WORDS = {arrow: name for name, arrow in ARROW.items() if name != "json"}  # which is a string
 
 Kind = Literal["added", "retired", "wider", "type", "case", "not_null", "unfilled"]
 

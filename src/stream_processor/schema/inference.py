@@ -11,7 +11,9 @@ import re
 from dataclasses import dataclass
 
 from stream_processor.schema.display import printable
-from stream_processor.schema.observation import DIGITS_MAX, Seen
+from stream_processor.schema.instants import EPOCH_MICROSECONDS
+from stream_processor.schema.observation import Seen
+from stream_processor.schema.types import PRECISION_MAX
 
 CERTAIN_RECORDS = 20
 """With fewer records nothing is said to be required or a key."""
@@ -28,8 +30,7 @@ _MOSTLY = 0.9
 _SOUNDS_LIKE_TIME = re.compile(
     r"(?:^|_)(?:at|ts|time|timestamp|date|created|updated)(?:$|_)|(?:At|Ts|Time|Timestamp|Date)$",
 )
-_EPOCHS = {"epoch_s": 1, "epoch_ms": 1_000, "epoch_us": 1_000_000}
-_YEAR_2000, _YEAR_2100 = 946_684_800, 4_102_444_800
+_YEAR_2000, _YEAR_2100 = 946_684_800_000_000, 4_102_444_800_000_000  # microseconds since 1970
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +128,8 @@ def _epoch(key: str, seen: Seen) -> str | None:
     """The unit in which all these integers are moments of this century, and the name says so."""
     if not _SOUNDS_LIKE_TIME.search(key) or seen.low is None or seen.high is None:
         return None
-    for unit, factor in _EPOCHS.items():
-        if _YEAR_2000 * factor <= seen.low and seen.high < _YEAR_2100 * factor:
+    for unit, microseconds in EPOCH_MICROSECONDS.items():
+        if seen.low * microseconds >= _YEAR_2000 and seen.high * microseconds < _YEAR_2100:
             return unit
     return None
 
@@ -163,12 +164,12 @@ def _number_type(seen: Seen) -> str:
         return "double"
     if not seen.scale:
         low, high = seen.low or 0, seen.high or 0
-        if seen.whole_digits > DIGITS_MAX:
+        if seen.whole_digits > PRECISION_MAX:
             return "string"
         fits = low >= -_LONG_MAX and high < _LONG_MAX
-        return "long" if fits else f"decimal({DIGITS_MAX},0)"
+        return "long" if fits else f"decimal({PRECISION_MAX},0)"
     precision = max(_PRECISION_MIN, seen.whole_digits + seen.scale + _HEADROOM)
-    return "double" if precision > DIGITS_MAX else f"decimal({precision},{seen.scale})"
+    return "double" if precision > PRECISION_MAX else f"decimal({precision},{seen.scale})"
 
 
 def _text(key: str, seen: Seen) -> Draft:

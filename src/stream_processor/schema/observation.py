@@ -9,13 +9,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from stream_processor.schema import instants
+from stream_processor.schema.numbers import NUMBER
+from stream_processor.schema.types import PRECISION_MAX
 from stream_processor.schema.values import Failure
 
-DIGITS_MAX = 38
-"""Longer integers fit into no number of Delta; they are not converted, only counted."""
-
 _DISTINCT_MAX = 100_000
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _COMMA = re.compile(r"-?[0-9]+,[0-9]+")
 
 
@@ -136,7 +134,7 @@ def _text_kind(text: str) -> str:
         return "unzoned"
     if not isinstance(instants.day(text), Failure):
         return "day"
-    if _NUMBER.fullmatch(text):
+    if NUMBER.fullmatch(text):
         return "exponent text" if "e" in text.lower() else "number"
     if _COMMA.fullmatch(text):
         return "comma"
@@ -147,7 +145,7 @@ def _measure(seen: Seen, text: str) -> None:
     whole, _, behind = text.lstrip("-").partition(".")
     seen.whole_digits = max(seen.whole_digits, len(whole))
     seen.scale = max(seen.scale, len(behind))
-    if not behind and len(whole) <= DIGITS_MAX:
+    if not behind and len(whole) <= PRECISION_MAX:  # longer ones fit into no number of Delta
         number = int(text)
         seen.low = number if seen.low is None else min(seen.low, number)
         seen.high = number if seen.high is None else max(seen.high, number)

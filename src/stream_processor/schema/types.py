@@ -10,7 +10,7 @@ import pyarrow as pa
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
-_ARROW = {
+ARROW = {
     "string": pa.string(),
     "int": pa.int32(),
     "long": pa.int64(),
@@ -22,9 +22,12 @@ _ARROW = {
     "binary": pa.binary(),
     "json": pa.string(),
 }
+"""The types that need no more words, and what stands for them in record batches and tables."""
+
 _DECIMAL = re.compile(r"decimal\( *([0-9]{1,2}) *, *([0-9]{1,2}) *\)")
-_NAMES = (*_ARROW, "decimal(p,s)")
-_PRECISION_MAX = 38  # Delta's own limit
+_NAMES = (*ARROW, "decimal(p,s)")
+PRECISION_MAX = 38
+"""Digits of the longest decimal: Delta's own limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +46,12 @@ class ColumnType:
         """The type of the column in record batches and tables."""
         if self.kind == "decimal":
             return pa.decimal128(self.precision, self.scale)
-        return _ARROW[self.kind]
+        return ARROW[self.kind]
 
 
 def parse_type(text: str) -> ColumnType:
     """The type that a schema file names. Raises ValueError with a sentence for its author."""
-    if text in _ARROW:
+    if text in ARROW:
         return ColumnType(text)
     match = _DECIMAL.fullmatch(text)
     if match is None:
@@ -56,6 +59,6 @@ def parse_type(text: str) -> ColumnType:
         hint = f"; did you mean {near[0]}" if near else ""
         raise ValueError(f"unknown type; use one of {', '.join(_NAMES)}{hint}")
     precision, scale = int(match[1]), int(match[2])
-    if not 1 <= precision <= _PRECISION_MAX or scale > precision:
-        raise ValueError(f"decimal(p,s) needs p from 1 to {_PRECISION_MAX} and s from 0 to p")
+    if not 1 <= precision <= PRECISION_MAX or scale > precision:
+        raise ValueError(f"decimal(p,s) needs p from 1 to {PRECISION_MAX} and s from 0 to p")
     return ColumnType("decimal", precision, scale)
