@@ -21,13 +21,10 @@ from stream_processor.processor.transform_step import (
     stored_type,
 )
 from stream_processor.schema import records
+from stream_processor.schema.instants import DAY_MICROSECONDS, FIRST_DAY, LAST_DAY
 from stream_processor.schema.steps import Derive, Filter
 
 Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
-
-# Years 1 to 9999, as everywhere (records.md, 3): outside of them no reader agrees with another.
-_FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
-_DAY_MICROSECONDS = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +144,12 @@ def _failing(values: pa.Array, lacking: pa.Array | None) -> Mask:
     elif pa.types.is_date32(kind):
         bad |= _outside(values.view(pa.int32()), 1)
     elif pa.types.is_timestamp(kind):
-        bad |= _outside(values.view(pa.int64()), _DAY_MICROSECONDS)
+        bad |= _outside(values.view(pa.int64()), DAY_MICROSECONDS)
     return bad
 
 
 def _outside(numbers: pa.Array, a_day: int) -> Mask:
-    first, end = _FIRST_DAY * a_day, (_LAST_DAY + 1) * a_day
+    first, end = FIRST_DAY * a_day, (LAST_DAY + 1) * a_day
     inside = pc.and_(
         pc.greater_equal(numbers, pa.scalar(first, numbers.type)),
         pc.less(numbers, pa.scalar(end, numbers.type)),

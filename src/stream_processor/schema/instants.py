@@ -10,11 +10,14 @@ from stream_processor.schema.values import Failure, Value
 EPOCH_MICROSECONDS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 """Microseconds in one unit of each epoch format."""
 
+DAY_MICROSECONDS = 86_400_000_000
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DAY_MICROSECONDS = 86_400_000_000
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
-_FIRST = int(datetime(1, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
-_LAST = (int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()) + 1) * 1_000_000 - 1
+
+FIRST_DAY = date.min.toordinal() - _EPOCH_ORDINAL
+LAST_DAY = date.max.toordinal() - _EPOCH_ORDINAL
+"""The days of the years 0001 to 9999: outside of them no reader agrees with another."""
 
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _INSTANT = re.compile(
@@ -57,7 +60,8 @@ def timestamp(text: str, zone_minutes: int | None) -> int | Failure:
 
 def within_years(microseconds: int) -> int | Failure:
     """The instant, if it lies in the years 0001 to 9999."""
-    return microseconds if _FIRST <= microseconds <= _LAST else Failure.RANGE
+    day_of_it = microseconds // DAY_MICROSECONDS
+    return microseconds if FIRST_DAY <= day_of_it <= LAST_DAY else Failure.RANGE
 
 
 def epoch(count: int, unit: str) -> int | Failure:
@@ -79,9 +83,9 @@ def midnight(text: str) -> int | Failure:
         return instant
     match = _INSTANT.fullmatch(text)
     below = match[7] if match else None
-    if instant % _DAY_MICROSECONDS or (below and below.strip("0")):
+    if instant % DAY_MICROSECONDS or (below and below.strip("0")):
         return Failure.FORMAT
-    return instant // _DAY_MICROSECONDS
+    return instant // DAY_MICROSECONDS
 
 
 def _days(year: int, month: int, day_of_month: int) -> int | None:
