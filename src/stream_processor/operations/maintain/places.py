@@ -30,6 +30,11 @@ from stream_processor.sinks.delta_restore import restored_version
 
 Name = Literal["rows", "dead letters", "ledger", "ranges of rows", "ranges of dead letters"]
 
+_HELD_BACK = (
+    "vacuum and cleaning wait: a replay ended before it could say in the ledger what it had "
+    "done; any `dlq replay` completes it"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -88,18 +93,17 @@ def open_place(place: Place) -> DeltaTable | None:
     return table
 
 
-def unnamed_since(place: Place, table: DeltaTable) -> int | None:
-    """A version just before the step of a replay that the ledger does not name yet; usually None.
+def held_back(place: Place, table: DeltaTable) -> str | None:
+    """Why the oldest parts of the table must stay: one sentence; usually None.
 
-    The log and the files of that step are all that tells which events it made rows.
+    The log and the files of a replay's step that the ledger does not name yet are all that tells
+    which events it made rows.
     """
     if place.ledger is None:
         return None
     txns = delta_log.transactions(place.store, table.version())
     last = last_write(place.spec.pipeline_id, txns, table)
-    if last is None or place.ledger.names(last):
-        return None
-    return last.base
+    return None if last is None or place.ledger.names(last) else _HELD_BACK
 
 
 def _ranges(pipeline: Pipeline, spec: TableSpec, storage: StorageConfig) -> OffsetRanges:

@@ -9,7 +9,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from stream_processor.operations.maintain.folding import unfolded
-from stream_processor.operations.maintain.places import Place, open_place, unnamed_since
+from stream_processor.operations.maintain.places import Place, held_back, open_place
 from stream_processor.operations.maintain.report import MaintainPlan, TablePlan
 from stream_processor.ports import Clock
 from stream_processor.sinks import delta_log
@@ -27,34 +27,24 @@ from stream_processor.sinks.delta_errors import mapped
 # Writers make a checkpoint every 20 commits; one more for fewer would be no quicker to open.
 _BEHIND_MAX = 20
 _REST_SECONDS = 3600.0
-_HELD_BACK = (
-    "vacuum and cleaning wait: a replay ended before it could say in the ledger what it had "
-    "done; any `dlq replay` completes it"
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One table at a moment: its handle, its log, and why its oldest parts must stay, if so."""
+    """One table at a moment: its handle, and its whole log, which costs a long list."""
 
     table: DeltaTable
     log: Log
-    held_back: str | None
 
 
 def stand(place: Place) -> Standing | None:
     """Look at a table; None where there is none yet. Raises as `open_place`."""
     table = open_place(place)
-    if table is None:
-        return None
-    held_back = None if unnamed_since(place, table) is None else _HELD_BACK
-    return Standing(table, read_log(place.store), held_back)
+    return None if table is None else Standing(table, read_log(place.store))
 
 
 def expired_now(place: Place, now: Standing, folded: int, clock: Clock) -> Expired | None:
-    """What may be cleaned of the log, when all up to version `folded` are folded."""
-    if place.ranges is None or now.held_back:
-        return None
+    """What may be cleaned when nothing is held back and all up to version `folded` is folded."""
     before_ms = (clock.now() - log_retention_seconds(now.table)) * 1000
     return expired(place.store, now.log, folded, before_ms)
 
@@ -68,7 +58,8 @@ def plan(pipeline_id: str, places: Sequence[Place], clock: Clock) -> MaintainPla
 def _plan(place: Place, now: Standing, clock: Clock) -> TablePlan:
     version = int(now.table.version())
     due = None if place.ranges is None else unfolded(place, now.table, now.log)
-    old = expired_now(place, now, version, clock)
+    held = held_back(place, now.table)
+    old = None if due is None or held else expired_now(place, now, version, clock)
     small = groups(place.spec.uri, now.table)
     with mapped(place.spec.uri, "reading the log of"):
         sizes = pa.table(now.table.get_add_actions())["size_bytes"].to_pylist()
@@ -83,12 +74,12 @@ def _plan(place: Place, now: Standing, clock: Clock) -> TablePlan:
         small_bytes=sum(group.size_bytes for group in small),
         unfolded=due.commits if due else 0,
         missing=due.missing if due else 0,
-        unnamed=0 if now.held_back else vacuumable(place.spec.uri, now.table),
+        unnamed=0 if held else vacuumable(place.spec.uri, now.table),
         since_checkpoint=behind_checkpoint(now),
         checkpoint=checkpoint_due(place, now, clock),
         expired=len(old.keys) if old else 0,
         expired_before=old.before if old else None,
-        held_back=now.held_back,
+        held_back=held,
     )
 
 

@@ -17,7 +17,7 @@ from stream_processor.errors import Fenced, StreamProcessorError
 from stream_processor.operations.dlq.replay_request import Surroundings
 from stream_processor.operations.maintain.compaction import compact_place
 from stream_processor.operations.maintain.folding import fold
-from stream_processor.operations.maintain.places import Place, open_place
+from stream_processor.operations.maintain.places import Place, held_back, open_place
 from stream_processor.operations.maintain.plan import checkpoint_due, expired_now, stand
 from stream_processor.operations.maintain.report import MaintainReport, TableReport
 from stream_processor.operations.maintain.request import MaintainRequest, Spending, Step
@@ -86,13 +86,15 @@ def _compact(
 
 
 def _vacuum(place: Place, report: TableReport, _: Spending, around: Surroundings) -> TableReport:
-    now = stand(place)
-    if now is None or now.held_back:
-        return replace(report, held_back=now.held_back if now else None)
+    table = open_place(place)
+    if table is None:
+        return report
+    if held := held_back(place, table):
+        return replace(report, held_back=held)
     txns = {f"{place.spec.pipeline_id}/#vacuum": int(around.clock.now())}
     note = {"kind": MAINTENANCE, "step": "vacuum", "run": around.doer.run_id}
     around.kill_point("vacuum.before")
-    removed = vacuum(place.spec.uri, now.table, txns, note)
+    removed = vacuum(place.spec.uri, table, txns, note)
     around.kill_point("vacuum.after")
     return replace(report, vacuumed=removed)
 
@@ -114,8 +116,9 @@ def _clean(place: Place, report: TableReport, _: Spending, around: Surroundings)
     if now is None or place.ranges is None:
         return report
     folded = place.ranges.folded_upto(str(now.table.metadata().id))
-    if folded is None or now.held_back:
-        return replace(report, held_back=now.held_back)
+    held = held_back(place, now.table)
+    if folded is None or held:
+        return replace(report, held_back=held)
     old = expired_now(place, now, folded, around.clock)
     if old is None:
         return report
