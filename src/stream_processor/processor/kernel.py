@@ -98,6 +98,6 @@ def _skipped(raw: pa.RecordBatch, reasons: dict[int, str], filtered: list[int]) 
     if filtered:
         reasons = dict(sorted((reasons | dict.fromkeys(filtered, "filtered")).items()))
     chosen = _chosen(raw, list(reasons))
-    columns = [chosen.column(name) for name in ("topic", "topic_id", "partition", "offset")]
+    columns = [chosen.column(name) for name in records.EVENT_IDENTITY]
     told = pa.array(list(reasons.values()), pa.string())
     return pa.RecordBatch.from_arrays([*columns, told], schema=records.SKIPPED)

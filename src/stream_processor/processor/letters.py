@@ -233,7 +233,7 @@ def _problems(rejections: Sequence[Rejection]) -> pa.ListArray:
 def _ids(raw: pa.RecordBatch, pipeline_id: str) -> pa.StringArray:
     """The first half of the hash of `pipeline id, topic id or topic, partition, offset`."""
     topic, topic_id, partition, offset = (
-        raw.column(name).cast(pa.string()) for name in ("topic", "topic_id", "partition", "offset")
+        raw.column(name).cast(pa.string()) for name in records.EVENT_IDENTITY
     )
     identities = pc.binary_join_element_wise(
         pa.scalar(pipeline_id, pa.string()),

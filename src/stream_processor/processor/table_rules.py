@@ -15,15 +15,6 @@ from stream_processor.schema import records
 from stream_processor.schema.table_rules import Broken
 
 _RULE_CHARACTERS = 200
-_EVENT = ("topic", "topic_id", "partition", "offset")
-_ROW = (
-    records.KAFKA_TOPIC,
-    records.KAFKA_TOPIC_ID,
-    records.KAFKA_PARTITION,
-    records.KAFKA_OFFSET,
-)
-
-Identity = tuple[object, ...]
 
 
 def without_broken(
@@ -36,16 +27,21 @@ def without_broken(
     """
     if not broken:
         return done
-    places = {identity: place for place, identity in enumerate(_identities(raw, _EVENT))}
+    places = {
+        identity: place for place, identity in enumerate(identities(raw, records.EVENT_IDENTITY))
+    }
     bad = sorted(broken)
-    events = [places[identity] for identity in _identities(done.valid.take(pa.array(bad)), _ROW)]
+    events = [
+        places[identity]
+        for identity in identities(done.valid.take(pa.array(bad)), records.ROW_IDENTITY)
+    ]
     letters = dead_letters(
         raw.take(pa.array(events, pa.int64())),
         [rejection(broken[row]) for row in bad],
         plan,
         stamp,
     )
-    before = [places[identity] for identity in _identities(done.dead, _EVENT)]
+    before = [places[identity] for identity in identities(done.dead, records.EVENT_IDENTITY)]
     order = np.argsort([*before, *events], kind="stable")
     keep = np.ones(done.valid.num_rows, dtype=np.bool_)
     keep[bad] = False
@@ -68,7 +64,8 @@ def rejection(broken: Broken) -> Rejection:
     )
 
 
-def _identities(batch: pa.RecordBatch, names: tuple[str, ...]) -> list[Identity]:
+def identities(batch: pa.RecordBatch, names: tuple[str, ...]) -> list[tuple[object, ...]]:
+    """Which event each row of a batch is; `names` are the columns that say so. Also for replays."""
     columns = (batch[name] for name in names)
     return list(zip(*(_plain(column).to_pylist() for column in columns), strict=True))
 

@@ -16,10 +16,7 @@ Indexes = np.ndarray[tuple[int], np.dtype[np.int64]]
 Keys = tuple[str | int, ...]
 
 PROTECTED = (
-    records.KAFKA_TOPIC,
-    records.KAFKA_TOPIC_ID,
-    records.KAFKA_PARTITION,
-    records.KAFKA_OFFSET,
+    *records.ROW_IDENTITY,
     records.KAFKA_TIMESTAMP,
     records.INGESTED_AT,
 )

@@ -23,13 +23,6 @@ Int64s = npt.NDArray[np.int64]
 Ranges = tuple[tuple[int, int], ...]
 
 _NONE: Int64s = np.empty(0, dtype=np.int64)
-_RAW_COLUMNS = ("topic", "topic_id", "partition", "offset")
-_ROW_COLUMNS = (
-    records.KAFKA_TOPIC,
-    records.KAFKA_TOPIC_ID,
-    records.KAFKA_PARTITION,
-    records.KAFKA_OFFSET,
-)
 
 
 def account(
@@ -39,10 +32,10 @@ def account(
 
     Called by `prepare` before any effect, so a violation costs nothing but the batch in memory.
     """
-    delivered = _by_partition(batch.records, _RAW_COLUMNS)
-    rows = _by_partition(valid, _ROW_COLUMNS)
-    letters = _by_partition(dead, _RAW_COLUMNS)
-    left_out = _by_partition(skipped, _RAW_COLUMNS)
+    delivered = _by_partition(batch.records, records.EVENT_IDENTITY)
+    rows = _by_partition(valid, records.ROW_IDENTITY)
+    letters = _by_partition(dead, records.EVENT_IDENTITY)
+    left_out = _by_partition(skipped, records.EVENT_IDENTITY)
     _refuse_strangers(batch, delivered, rows, letters, left_out)
     reasons = _reasons(skipped)
     return {

@@ -50,6 +50,10 @@ KAFKA_HEADERS = "_kafka_headers"
 INGESTED_AT = "_ingested_at"
 RESCUED = "_rescued"
 
+EVENT_IDENTITY = ("topic", "topic_id", "partition", "offset")
+ROW_IDENTITY = (KAFKA_TOPIC, KAFKA_TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET)
+"""Which event it is, in the columns of raw events, dead letters and skipped ones; and in a row."""
+
 PROBLEM = pa.struct(
     [
         pa.field("code", pa.string()),

@@ -13,7 +13,7 @@ from stream_processor.errors import ConservationViolated
 from stream_processor.operations.dlq.replay_patch import Patch
 from stream_processor.processor.kernel import Processed, process
 from stream_processor.processor.plan import Plan, Stamp
-from stream_processor.processor.table_rules import without_broken
+from stream_processor.processor.table_rules import identities, without_broken
 from stream_processor.schema import records
 from stream_processor.sinks.delta import broken_rows
 from stream_processor.sinks.delta_rules import TableRules
@@ -130,39 +130,21 @@ def _places(ids: pa.Array, wanted: pa.Array) -> Rows:
     return np.asarray(pc.index_in(wanted, value_set=ids).fill_null(-1), dtype=np.int64)
 
 
-_IDENTITY = ("topic", "topic_id", "partition", "offset")
-
-
 def _skipped(raw: pa.RecordBatch, skipped: pa.RecordBatch) -> Rows:
     if not skipped.num_rows:
         return np.empty(0, np.int64)
-    places = {identity: row for row, identity in enumerate(_identities(raw, _IDENTITY))}
-    return np.array([places[each] for each in _identities(skipped, _IDENTITY)], np.int64)
-
-
-def _identities(batch: pa.RecordBatch, names: tuple[str, ...]) -> list[tuple[object, ...]]:
-    columns = (batch[name] for name in names)
-    return list(zip(*(_plain(column).to_pylist() for column in columns), strict=True))
-
-
-def _plain(column: pa.Array) -> pa.Array:
-    return column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
-
-
-_ROW_IDENTITY = (
-    records.KAFKA_TOPIC,
-    records.KAFKA_TOPIC_ID,
-    records.KAFKA_PARTITION,
-    records.KAFKA_OFFSET,
-)
+    places = {identity: row for row, identity in enumerate(identities(raw, records.EVENT_IDENTITY))}
+    return np.array(
+        [places[each] for each in identities(skipped, records.EVENT_IDENTITY)], np.int64
+    )
 
 
 def _check(raw: pa.RecordBatch, done: Processed, valid: Rows) -> None:
     """The law of conservation, before any effect: each event is in exactly one place."""
     chosen = raw.take(pa.array(valid))
     same = len(valid) == done.valid.num_rows and all(
-        _plain(chosen[mine]).equals(_plain(done.valid[theirs]))
-        for mine, theirs in zip(_IDENTITY, _ROW_IDENTITY, strict=True)
+        chosen[mine].cast(done.valid[theirs].type).equals(done.valid[theirs])
+        for mine, theirs in zip(records.EVENT_IDENTITY, records.ROW_IDENTITY, strict=True)
     )
     if not same:
         raise ConservationViolated(

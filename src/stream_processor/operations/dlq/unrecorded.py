@@ -24,13 +24,6 @@ from stream_processor.sinks.delta_log import Commit, note_of
 ROWS = "replay"
 """The kind of the commits in the data table that a replay into it makes."""
 
-_ROW_IDENTITY = (
-    records.KAFKA_TOPIC,
-    records.KAFKA_TOPIC_ID,
-    records.KAFKA_PARTITION,
-    records.KAFKA_OFFSET,
-)
-
 
 def unrecorded_events(
     pipeline_id: str, data: Snapshot, ledger: Snapshot | None
@@ -71,12 +64,12 @@ def added_events(store: ObjectStore, version: int) -> Iterator[pa.RecordBatch]:
 
 def _identities(file: pq.ParquetFile, values: Mapping[str, str | None]) -> pa.RecordBatch:
     """The identity columns of a data file; what the table is partitioned by stands in the log."""
-    rows = file.read(columns=[name for name in _ROW_IDENTITY if name not in values])
+    rows = file.read(columns=[name for name in records.ROW_IDENTITY if name not in values])
     types = [pa.string(), pa.string(), pa.int32(), pa.int64()]
     columns = [
         pa.repeat(pa.scalar(values[name], pa.string()), rows.num_rows).cast(kind)
         if name in values
         else rows[name].cast(kind).combine_chunks()
-        for name, kind in zip(_ROW_IDENTITY, types, strict=True)
+        for name, kind in zip(records.ROW_IDENTITY, types, strict=True)
     ]
     return pa.RecordBatch.from_arrays(columns, names=list(IDENTITY))
