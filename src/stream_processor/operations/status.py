@@ -233,7 +233,7 @@ def _commit(commit: Commit) -> CommitStatus | None:
     parts = note.get("partitions", {}).values()
     metrics = commit.info.get("operationMetrics", {})
     took_ms = metrics.get("execution_time_ms")
-    moment = datetime.fromtimestamp(int(commit.info.get("timestamp", 0)) / 1000, UTC)
+    moment = datetime.fromtimestamp(commit.written_ms / 1000, UTC)
     return CommitStatus(
         version=commit.version,
         at=moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),

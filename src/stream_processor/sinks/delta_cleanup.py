@@ -97,8 +97,7 @@ def expired(store: ObjectStore, log: Log, limit: int, before_ms: float) -> Expir
     usable = [version for version in log.checkpoints if version <= limit + 1 and version in there]
 
     def moment(version: int) -> int:
-        info = delta_log.commit_at(store, version).info
-        return int(info.get("timestamp", 0)) or 2**62
+        return delta_log.commit_at(store, version).written_ms or 2**62
 
     place = bisect_right(usable, before_ms, key=moment)
     if place == 0:

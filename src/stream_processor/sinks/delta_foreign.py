@@ -12,13 +12,14 @@ from stream_processor.errors import StoreUnavailable
 from stream_processor.ports import ObjectStore
 from stream_processor.schema.display import printable
 from stream_processor.sinks import delta_log
+from stream_processor.sinks.delta_chain import engine_of
 from stream_processor.sinks.delta_log import Commit, note_of
 
 WEEK_MS = 7 * 86_400_000
 
 _KEY = "foreign"
 _NAMES_MAX = 10
-_NAME_LIMIT = 100
+_OPERATION_LIMIT = 100
 # Entries between two commits of one process; more of them are other processes' of ours, mostly.
 _BETWEEN_MAX = 20
 _BACK_MAX = 200
@@ -42,9 +43,8 @@ def seen_in(commits: Iterable[Commit]) -> dict[str, int]:
     found: dict[str, int] = {}
     for commit in commits:
         if is_foreign(commit):
-            name = str(commit.info.get("engineInfo") or "an engine without a name")
-            shown = f"{printable(name, _NAME_LIMIT)} ({printable(commit.operation, _NAME_LIMIT)})"
-            _add(found, {shown: int(commit.info.get("timestamp", 0))})
+            shown = f"{engine_of(commit)} ({printable(commit.operation, _OPERATION_LIMIT)})"
+            _add(found, {shown: commit.written_ms})
         else:
             _add(found, carried(commit))
     return found

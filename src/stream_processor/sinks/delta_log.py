@@ -42,6 +42,11 @@ class Commit:
         """Delta's own name of the operation, in capitals: WRITE, RESTORE, OPTIMIZE, ..."""
         return str(self.info.get("operation", "")).upper()
 
+    @property
+    def written_ms(self) -> int:
+        """When it was made, by the clock of who made it; 0 where that is not said."""
+        return int(self.info.get("timestamp", 0))
+
 
 def transactions(store: ObjectStore, version: int) -> dict[str, int]:
     """Every app id and its version in the snapshot `version`. One pass, a few requests.

@@ -48,7 +48,7 @@ def _target(store: ObjectStore, restore: Commit) -> int:
     if moment is not None:
         limit_ms = _milliseconds(moment)
         for commit in delta_log.commits_backwards(store, restore.version - 1):
-            if int(commit.info.get("timestamp", 0)) <= limit_ms:
+            if commit.written_ms <= limit_ms:
                 return commit.version
     raise TableRewound(
         "the table was restored to a version that its log does not name",

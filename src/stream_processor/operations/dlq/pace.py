@@ -38,4 +38,4 @@ def _is_batch(commit: Commit) -> bool:
 
 
 def _at(commit: Commit) -> float:
-    return int(commit.info.get("timestamp", 0)) / 1000
+    return commit.written_ms / 1000

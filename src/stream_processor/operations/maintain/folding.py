@@ -102,7 +102,7 @@ def _parts(commit: Commit) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _row(key: str, part: Mapping[str, Any], commit: Commit, table_id: str) -> dict[str, Any]:
     identity, _, number = key.rpartition("/")
     topic = str(part.get("topic", identity))
-    at = datetime.fromtimestamp(int(commit.info.get("timestamp", 0)) / 1000, UTC)
+    at = datetime.fromtimestamp(commit.written_ms / 1000, UTC)
     return {
         "topic": topic,
         "topic_id": None if topic == identity else identity,

@@ -93,7 +93,7 @@ def checkpoint_due(place: Place, now: Standing, clock: Clock) -> bool:
         newest = delta_log.commit_at(place.store, int(now.table.version()))
     except FileNotFoundError:
         return False
-    return clock.now() - int(newest.info.get("timestamp", 0)) / 1000 > _REST_SECONDS
+    return clock.now() - newest.written_ms / 1000 > _REST_SECONDS
 
 
 def behind_checkpoint(now: Standing) -> int:
