@@ -149,26 +149,19 @@ class Letters:
         ]
         ledger(self.loaded().pipeline).append(pa.Table.from_pylist(rows, schema=records.ACTION))
 
-    def wait(self, hours: int) -> None:
-        """Stamp the next batch so many hours later."""
-        self._batches += hours
-
     def rows(self) -> list[dict[str, Any]]:
         """The data table, in the order of offsets."""
-        table = pa.table(DeltaTable(self.tables.data).to_pyarrow_table())
-        return table.sort_by("_kafka_offset").to_pylist()
+        return _read(self.tables.data, [("_kafka_offset", "ascending")])
 
     def letters(self) -> list[dict[str, Any]]:
         """The dead letter table, in the order of offsets."""
-        table = pa.table(DeltaTable(self.tables.dead_letters).to_pyarrow_table())
-        return table.sort_by("offset").to_pylist()
+        return _read(self.tables.dead_letters, [("offset", "ascending")])
 
     def actions(self) -> list[dict[str, Any]]:
         """The ledger, oldest first; empty where there is none."""
         if not DeltaTable.is_deltatable(self.tables.ledger):
             return []
-        table = pa.table(DeltaTable(self.tables.ledger).to_pyarrow_table())
-        return table.sort_by([("at", "ascending"), ("action_id", "ascending")]).to_pylist()
+        return _read(self.tables.ledger, [("at", "ascending"), ("action_id", "ascending")])
 
     def verify(self) -> VerifyReport:
         return verify(self.tables)
@@ -180,3 +173,8 @@ class Letters:
     def _table(self, name: str, spec: TableSpec) -> FencedTable:
         storage = self.loaded().pipeline.sink.delta.storage
         return FencedTable(spec, open_store(spec.uri, storage), name=name, decisions=Decisions())
+
+
+def _read(uri: str, order: list[tuple[str, str]]) -> list[dict[str, Any]]:
+    table = pa.table(DeltaTable(uri).to_pyarrow_table())
+    return list(table.sort_by(order).to_pylist())

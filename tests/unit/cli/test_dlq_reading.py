@@ -24,7 +24,6 @@ from tests.unit.cli.hostile import NASTY, assert_harmless, assert_no_markup
 
 START = datetime.fromtimestamp(NOW, UTC)
 LATER = START + timedelta(hours=30)
-NASTY_BYTES = NASTY.encode("utf-8", "surrogatepass")
 DEEP = b'{"a":' * 130 + b"1" + b"}" * 130
 
 
@@ -42,7 +41,7 @@ def world_in(folder: Path) -> Letters:
         DEEP,
         b" ",
     )
-    world.wait(23)
+    world.later(23)
     world.stream(broken(9, "12;50"), b'{"a": "' + b"x" * 2000 + b'"}')
     return world
 

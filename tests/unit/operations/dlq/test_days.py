@@ -30,7 +30,7 @@ def made(tmp_path: Path) -> Letters:
     world = Letters(tmp_path)
     for number in range(3):
         world.stream(broken(number))
-        world.wait(23)
+        world.later(23)
     days = sorted(Path(world.tables.dead_letters).glob("failed_date=*"))
     assert len(days) == 3
     for day in (days[0], days[2]):
