@@ -114,11 +114,11 @@ def _rejected(taken: Taken, judge: Judge, plan: Plan) -> dict[int, Rejection]:
     return found
 
 
-def _failing(columns: Sequence[Column], plan: Plan, on_error: str) -> dict[int, list[int]]:
-    """For every event with failing fields that are treated so: their places in the schema."""
+def _to_rescue(columns: Sequence[Column], plan: Plan) -> dict[int, list[int]]:
+    """For every event with failing fields that are rescued: their places in the schema."""
     found: dict[int, list[int]] = {}
     for place, field in enumerate(plan.schema.fields):
-        if field.on_error == on_error:
+        if field.on_error == "rescue":
             for index in np.flatnonzero(columns[place].failed).tolist():
                 found.setdefault(index, []).append(place)
     return found
@@ -131,7 +131,7 @@ def _rescued(values: pa.BinaryArray, taken: Taken, judge: Judge, plan: Plan) -> 
     kept = taken.rescued
     if kept is None:
         kept = pa.nulls(len(taken.rows), pa.string())
-    soft = _failing(taken.columns, plan, "rescue")
+    soft = _to_rescue(taken.columns, plan)
     if not soft:
         return kept
     texts = []
