@@ -46,9 +46,9 @@ _DATA_ERRORS = (
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """One checked expression, and the columns that it reads."""
+    """One checked expression in brackets, and the columns that it reads."""
 
-    text: str
+    sql: str
     reads: frozenset[str]
 
 
@@ -56,20 +56,21 @@ def parse(text: str, columns: Sequence[str]) -> Expression:
     """Called when a plan is made. Raises `ExpressionRefused` with a sentence for its author."""
     if len(text) > _TEXT_MAX:
         raise ExpressionRefused(f"an expression is at most {_TEXT_MAX:,} characters long")
+    sql = f"(\n{text}\n)"  # on lines of its own: it may end with a comment
     question = "SELECT json_serialize_sql(?)"
     with _engine().cursor() as cursor:
-        answer = cursor.execute(question, [f"SELECT (\n{text}\n)"]).fetchone()
+        answer = cursor.execute(question, [f"SELECT {sql}"]).fetchone()
     tree = json.loads(answer[0]) if answer else {}
     if tree.get("error", True):
         what = str(tree.get("error_message", "")).split("\n")[0].strip()
         raise ExpressionRefused(f"no SQL expression: {what}")
-    return Expression(text, check_tree(tree, columns))
+    return Expression(sql, check_tree(tree, columns))
 
 
 def result_type(expression: Expression, columns: pa.Schema) -> pa.DataType:
     """The Arrow type of the values, found on no rows. Raises `ExpressionRefused`."""
     try:
-        return _run([f"(\n{expression.text}\n)"], expression.reads, columns.empty_table())[0].type
+        return _run([expression.sql], expression.reads, columns.empty_table())[0].type
     except duckdb.Error as error:
         words = " ".join(str(error).split("LINE 1:", maxsplit=1)[0].split())
         raise ExpressionRefused(words) from error
@@ -86,7 +87,7 @@ def evaluate(
     table = pa.Table.from_batches([rows])
     reads = frozenset().union(*(each.reads for each in expressions))
     try:
-        found = _run([f"(\n{each.text}\n)" for each in expressions], reads, table)
+        found = _run([each.sql for each in expressions], reads, table)
     except _DATA_ERRORS:
         return [_each_row(expression, table) for expression in expressions]
     except duckdb.Error as error:
@@ -96,9 +97,7 @@ def evaluate(
 
 def _each_row(expression: Expression, table: pa.Table) -> tuple[pa.Array, pa.Array]:
     try:
-        (tried,) = _run(
-            [f"TRY(struct_pack(v := (\n{expression.text}\n)))"], expression.reads, table
-        )
+        (tried,) = _run([f"TRY(struct_pack(v := {expression.sql}))"], expression.reads, table)
     except _DATA_ERRORS:  # not all are caught by TRY
         if table.num_rows == 1:
             return pa.nulls(1, result_type(expression, table.schema)), pa.array([True])
