@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stream_processor.processor.transform_step import (
+    NAMED_BY_US,
     Done,
     Keys,
     all_kept,
@@ -17,14 +18,12 @@ from stream_processor.processor.transform_step import (
     new_name,
     raise_if_any,
 )
-from stream_processor.schema import records
 from stream_processor.schema.steps import Drop, Mask, Masking, Rename
 
 REDACTED = "***"
 KEY_BYTES_MIN = 16
 
 _HASHED = (pa.string(), pa.int32(), pa.int64(), pa.binary())
-_OWN = (records.RESCUED, records.KAFKA_KEY, records.KAFKA_HEADERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ def make_rename(step: Rename, columns: pa.Schema) -> ReadyColumns:
     rest = [name for name in columns.names if name not in new_names]
     for old, new in step.names:
         why = new_name(new, rest)
-        if old in _OWN:
+        if old in NAMED_BY_US:
             why = f"{old} is a column of ours, and keeps its name"
         if why is not None:
             problems.append((("rename", old), why))

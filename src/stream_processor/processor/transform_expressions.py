@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 from stream_processor.processor.expression_tree import ExpressionRefused
 from stream_processor.processor.expressions import Expression, evaluate, parse, result_type
 from stream_processor.processor.transform_step import (
-    PROTECTED,
     Done,
     Keys,
     StepInvalid,
     new_name,
+    protection,
     raise_if_any,
     stored_type,
 )
@@ -112,10 +112,8 @@ def _type_problem(keys: Keys, found: pa.DataType) -> list[tuple[Keys, str]]:
 
 
 def _name_problem(name: str, columns: pa.Schema, others: Sequence[str]) -> str | None:
-    if name in PROTECTED:
-        return f"{name} says which event a row is, and cannot be changed"
     beside = [each for each in columns.names if each != name]
-    return new_name(name, [*beside, *others])
+    return protection(name) or new_name(name, [*beside, *others])
 
 
 def _with(columns: pa.Schema, fields: dict[str, pa.Field]) -> pa.Schema:

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from stream_processor.processor.transform_step import (
+    NAMED_BY_US,
     PROTECTED,
     Done,
     Keys,
@@ -22,10 +23,8 @@ from stream_processor.processor.transform_step import (
     raise_if_any,
     stored_type,
 )
-from stream_processor.schema import records
 from stream_processor.schema.steps import Hook
 
-_OWN = (*PROTECTED, records.RESCUED, records.KAFKA_KEY, records.KAFKA_HEADERS)
 _KEYS = ("python",)
 
 
@@ -104,7 +103,7 @@ def _problems(given: pa.Schema, columns: pa.Schema) -> Iterator[tuple[Keys, str]
         if name not in given.names or given.field(name).type != columns.field(name).type:
             yield _KEYS, f"{name} says which event a row is, and must be given back as it came"
     for place, field in enumerate(given):
-        if field.name in _OWN and field.name in columns.names:
+        if field.name in (*PROTECTED, *NAMED_BY_US) and field.name in columns.names:
             continue
         why = new_name(field.name, given.names[:place])
         if why is not None:
@@ -115,4 +114,4 @@ def _problems(given: pa.Schema, columns: pa.Schema) -> Iterator[tuple[Keys, str]
 
 def no_rows(columns: pa.Schema) -> pa.RecordBatch:
     """An empty batch of these columns."""
-    return pa.RecordBatch.from_arrays([pa.array([], f.type) for f in columns], schema=columns)
+    return pa.RecordBatch.from_pylist([], schema=columns)

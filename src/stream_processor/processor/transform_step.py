@@ -22,6 +22,9 @@ PROTECTED = (
 )
 """Which event a row is, and when it came: steps may read these columns, never change them."""
 
+NAMED_BY_US = (records.RESCUED, records.KAFKA_KEY, records.KAFKA_HEADERS)
+"""Steps may change or drop these columns of ours, but give no column such a name."""
+
 
 class StepInvalid(Exception):
     """A step that cannot work on the columns that it meets: (keys below the step, sentence)."""
@@ -71,8 +74,15 @@ def changeable(names: Iterable[tuple[Keys, str]], columns: pa.Schema) -> Iterato
     for keys, name in names:
         if name not in columns.names:
             yield keys, f"there is no column {name}; there are {', '.join(columns.names)}"
-        elif name in PROTECTED:
-            yield keys, f"{name} says which event a row is, and cannot be changed"
+        elif (why := protection(name)) is not None:
+            yield keys, why
+
+
+def protection(name: str) -> str | None:
+    """Why no step may change the column; None if it may."""
+    if name in PROTECTED:
+        return f"{name} says which event a row is, and cannot be changed"
+    return None
 
 
 def new_name(name: str, others: Iterable[str]) -> str | None:
