@@ -89,6 +89,6 @@ def _checkpoint(info: TableInfo) -> str:
 
 
 def _small() -> int:
-    from stream_processor.sinks.delta_compact import SMALL_FILE_BYTES
+    from stream_processor.sinks.delta_files import SMALL_FILE_BYTES
 
     return SMALL_FILE_BYTES

@@ -27,9 +27,8 @@ from stream_processor.operations.snapshots import (
 from stream_processor.ports import Memory, Partition
 from stream_processor.sinks import delta_log
 from stream_processor.sinks.delta_cleanup import oldest_version
-from stream_processor.sinks.delta_compact import SMALL_FILE_BYTES
 from stream_processor.sinks.delta_create import owner
-from stream_processor.sinks.delta_errors import mapped
+from stream_processor.sinks.delta_files import files_of
 from stream_processor.sinks.delta_foreign import merged, seen_in
 from stream_processor.sinks.delta_log import Commit, note_of
 
@@ -247,19 +246,17 @@ def _commit(commit: Commit) -> CommitStatus | None:
 
 def _table(snapshot: Snapshot) -> TableStatus:
     oldest = oldest_version(snapshot.store, snapshot.version)
-    with mapped(snapshot.uri, "reading the log of"):
-        files = pa.table(snapshot.table.get_add_actions(flatten=True))
-        sizes = files["size_bytes"].to_pylist()
-        return TableStatus(
-            uri=snapshot.uri,
-            version=snapshot.version,
-            owner=owner(snapshot.table),
-            files=files.num_rows,
-            size_bytes=sum(sizes),
-            rows=sum(number or 0 for number in files["num_records"].to_pylist()),
-            small_files=sum(size < SMALL_FILE_BYTES for size in sizes),
-            log_versions=snapshot.version - oldest + 1,
-        )
+    files = files_of(snapshot.uri, snapshot.table)
+    return TableStatus(
+        uri=snapshot.uri,
+        version=snapshot.version,
+        owner=owner(snapshot.table),
+        files=files.count,
+        size_bytes=files.size_bytes,
+        rows=files.rows,
+        small_files=files.small,
+        log_versions=snapshot.version - oldest + 1,
+    )
 
 
 def _dead_letters(letters: DeadLetters) -> list[DeadLetterCount]:

@@ -15,9 +15,9 @@ from stream_processor.operations.table_history import moment
 from stream_processor.ports import ObjectStore
 from stream_processor.sinks import delta_log
 from stream_processor.sinks.delta_cleanup import oldest_version
-from stream_processor.sinks.delta_compact import SMALL_FILE_BYTES
 from stream_processor.sinks.delta_create import FORMAT_PROPERTY, owner
 from stream_processor.sinks.delta_errors import mapped
+from stream_processor.sinks.delta_files import files_of
 
 _INDEXED_DEFAULT = 32
 _STATISTICS = "delta.dataSkippingStatsColumns"
@@ -75,13 +75,12 @@ def info(name: str, snapshot: Snapshot) -> TableInfo:
     oldest = oldest_version(store, version)
     checkpoint = _checkpoint(store, version)
     last_commit_at = _moment(store, version)
+    table = snapshot.table
+    files = files_of(snapshot.uri, table)
     with mapped(snapshot.uri, "reading the log of"):
-        table = snapshot.table
         metadata, protocol = table.metadata(), table.protocol()
         properties = {key: value or "" for key, value in metadata.configuration.items()}
         schema = pa.schema(table.schema().to_arrow())
-        files = pa.table(table.get_add_actions(flatten=True))
-        sizes = files["size_bytes"].to_pylist()
         features = {*(protocol.reader_features or ()), *(protocol.writer_features or ())}
         found_owner = owner(table)
     written = properties.get(FORMAT_PROPERTY, "")
@@ -98,10 +97,10 @@ def info(name: str, snapshot: Snapshot) -> TableInfo:
         partition_by=tuple(metadata.partition_columns),
         properties=dict(sorted(properties.items())),
         features=tuple(sorted(features)),
-        rows=sum(number or 0 for number in files["num_records"].to_pylist()),
-        files=files.num_rows,
-        small_files=sum(size < SMALL_FILE_BYTES for size in sizes),
-        size_bytes=sum(sizes),
+        rows=files.rows,
+        files=files.count,
+        small_files=files.small,
+        size_bytes=files.size_bytes,
         last_commit_at=last_commit_at,
         checkpoint_version=checkpoint,
         checkpoint_versions=None if checkpoint is None else version - checkpoint,

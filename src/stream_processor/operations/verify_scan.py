@@ -17,6 +17,7 @@ from stream_processor.operations.snapshots import Key, Snapshot
 from stream_processor.operations.verify_offsets import Offsets
 from stream_processor.schema import records
 from stream_processor.sinks.delta_errors import mapped
+from stream_processor.sinks.delta_files import files_of
 
 # Measured: batches eight times larger are no faster, and cost 200 MiB.
 _BATCH_ROWS = 1 << 17
@@ -51,9 +52,7 @@ class Found:
 
 def rows_of(snapshot: Snapshot) -> int:
     """How many rows the table has, as its log says; files without a count are left out."""
-    with mapped(snapshot.uri, "reading the log of"):
-        files = pa.table(snapshot.table.get_add_actions())
-    return int(pc.sum(files["num_records"]).as_py() or 0)
+    return files_of(snapshot.uri, snapshot.table).rows
 
 
 def scan(

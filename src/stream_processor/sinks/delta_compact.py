@@ -18,9 +18,7 @@ from deltalake import DeltaTable, WriterProperties
 
 from stream_processor.sinks.delta_commit import AFTER_COMMIT, properties
 from stream_processor.sinks.delta_errors import mapped
-
-SMALL_FILE_BYTES = 32 * 2**20
-"""A file below this is small."""
+from stream_processor.sinks.delta_files import SMALL_FILE_BYTES
 
 # Fewer in one partition are left alone: else each run would write the newest hours once more.
 SMALL_FILES_MIN = 8

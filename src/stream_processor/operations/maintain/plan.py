@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import pyarrow as pa
 from deltalake import DeltaTable
 
 from stream_processor.operations.maintain.folding import unfolded
@@ -22,7 +21,7 @@ from stream_processor.sinks.delta_cleanup import (
 )
 from stream_processor.sinks.delta_compact import groups
 from stream_processor.sinks.delta_delete import vacuumable
-from stream_processor.sinks.delta_errors import mapped
+from stream_processor.sinks.delta_files import files_of
 
 # Writers make a checkpoint every 20 commits; one more for fewer would be no quicker to open.
 _BEHIND_MAX = 20
@@ -61,15 +60,14 @@ def _plan(place: Place, now: Standing, clock: Clock) -> TablePlan:
     held = held_back(place, now.table)
     old = None if due is None or held else expired_now(place, now, version, clock)
     small = groups(place.spec.uri, now.table)
-    with mapped(place.spec.uri, "reading the log of"):
-        sizes = pa.table(now.table.get_add_actions())["size_bytes"].to_pylist()
+    files = files_of(place.spec.uri, now.table)
     return TablePlan(
         table=place.name,
         uri=place.spec.uri,
         version=version,
         log_versions=len(now.log.commits),
-        files=len(sizes),
-        size_bytes=sum(sizes),
+        files=files.count,
+        size_bytes=files.size_bytes,
         small=sum(group.files for group in small),
         small_bytes=sum(group.size_bytes for group in small),
         unfolded=due.commits if due else 0,
