@@ -6,7 +6,7 @@ import gc
 import random
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from stream_processor.config.fields import SchemaFile
@@ -97,14 +97,11 @@ def _begin(pipeline: Pipeline, made: Engine, request: RunRequest, environment: E
 def first_look(sink: Sink) -> None:
     """Look at a table, which makes it where there is none. Called once per table at the start.
 
-    Processes that start first at the same moment make it together, and a slower one is told
-    `Fenced`: at the creation, at the entry of the owner. Both are done then, so it looks again.
+    Of processes that start first at the same moment one is told `Fenced` when both enter the owner;
+    it is entered then, so it looks again.
     """
-    for _ in ("created by another", "owned by another"):
-        try:
-            sink.remembered()
-        except Fenced:
-            continue
+    with suppress(Fenced):
+        sink.remembered()
         return
     sink.remembered()
 

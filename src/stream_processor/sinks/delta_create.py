@@ -6,15 +6,19 @@ without owner, rows and `txn` is the rest of a crash between them, and ours to f
 
 from __future__ import annotations
 
+import json
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
-from stream_processor.errors import TableRefused
+from stream_processor.errors import StoreUnavailable, TableRefused
+from stream_processor.ports import ObjectStore
 from stream_processor.schema.evolution import changes
 from stream_processor.sinks.delta_errors import mapped
 
@@ -24,6 +28,8 @@ FORMAT = 1
 OWNER_PROPERTY = "stream_processor.pipeline"
 FORMAT_PROPERTY = "stream_processor.format"
 
+_FIRST_ENTRY = f"_delta_log/{0:020}.json"
+_SCRATCH = "the scratch folder for a new table (in TMPDIR)"
 # Reading txn entries replays the log since the last checkpoint, so they must stay few.
 _CHECKPOINT_EVERY = "20"
 # What our writer itself keeps; any other writer feature stops us before the first write.
@@ -69,8 +75,27 @@ def load_at(spec: TableSpec, version: int) -> DeltaTable:
         return DeltaTable(spec.uri, version=version, storage_options=dict(spec.options))
 
 
-def create(spec: TableSpec) -> DeltaTable:
-    """Make the table; when another process is faster, the one that it made."""
+def create(spec: TableSpec, store: ObjectStore) -> DeltaTable:
+    """Make the table; when another process is faster, the one that it made.
+
+    The library's own creation is not safe beside another one (delta-rs 1.6.6): it writes a second
+    one behind the first, and the table has another id, no owner and no property of ours. So the
+    library writes the first log entry into a scratch folder, and the store takes it only where
+    there is none yet. `store` is the table's.
+    """
+    with mapped(_SCRATCH, "preparing"):
+        entry = _first_entry(spec)
+    store.put_if_absent(_FIRST_ENTRY, entry)
+    table = load(spec)
+    if table is None:
+        raise StoreUnavailable(
+            f"{spec.uri} was made and cannot be opened",
+            hint="see whether something removes its files; this is tried again by itself",
+        )
+    return table
+
+
+def _first_entry(spec: TableSpec) -> bytes:
     configuration = {
         "delta.checkpointInterval": _CHECKPOINT_EVERY,
         # Cleaning the log would destroy evidence before maintenance has folded it (a.8, rule 13).
@@ -78,16 +103,20 @@ def create(spec: TableSpec) -> DeltaTable:
         "delta.dataSkippingStatsColumns": ",".join(_statistics_columns(spec.schema)),
         **spec.properties,
     }
-    with mapped(spec.uri, "creating"):
-        return DeltaTable.create(
-            spec.uri,
+    with tempfile.TemporaryDirectory(prefix="stream-processor-") as scratch:
+        DeltaTable.create(
+            scratch,
             schema=spec.schema,
-            mode="ignore",
             partition_by=list(spec.partition_by),
             description=spec.description or None,
             configuration=configuration,
-            storage_options=dict(spec.options),
         )
+        lines = (Path(scratch) / _FIRST_ENTRY).read_text().splitlines()
+    actions = [json.loads(line) for line in lines]
+    for action in actions:
+        if "commitInfo" in action:
+            action["commitInfo"]["operationParameters"]["location"] = spec.uri
+    return "\n".join(json.dumps(action) for action in actions).encode()
 
 
 def own(spec: TableSpec, table: DeltaTable) -> None:

@@ -81,7 +81,7 @@ class Ledger:
     def _open(self) -> DeltaTable:
         table = load(self.spec)
         if table is None:
-            table = create(self.spec)
+            table = create(self.spec, self._store)
         refuse_unless_writable(self.spec, table)
         refuse_missing_columns(self.spec, table)
         refuse_rules(self.spec.uri, rules_of(self.spec.uri, table))

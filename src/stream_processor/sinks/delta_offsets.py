@@ -57,7 +57,7 @@ class OffsetRanges:
         On the snapshot of `folded_upto`, so of two that fold the same versions one gets `Fenced`.
         """
         if self._table is None:
-            self._table = create(self.spec)
+            self._table = create(self.spec, self.store)
         if owner(self._table) is None:
             own(self.spec, self._table)
         note = {"kind": "folded", "upto": upto}

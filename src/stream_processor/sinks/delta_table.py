@@ -193,7 +193,7 @@ class FencedTable:
                 f"{self.spec.uri} was there and is gone",
                 hint="restore it, or begin again as at a first start with `run --reset`",
             )
-        return create(self.spec)
+        return create(self.spec, self._store)
 
     def _take_ownership(self, table: DeltaTable, txns: Mapping[str, int]) -> None:
         if not self._decisions.adopt and (txns or not is_empty(table)):

@@ -11,8 +11,10 @@ import pytest
 from deltalake import DeltaTable
 
 from stream_processor.cli import schema
+from stream_processor.config.pipeline import StorageConfig
 from stream_processor.errors import TableRefused
 from stream_processor.operations.schema_diff import Difference, SchemaDiff
+from stream_processor.runtime.object_store import open_store
 from stream_processor.sinks.delta_create import (
     TableSpec,
     create,
@@ -59,7 +61,7 @@ def written(folder: Path, schema_text: str = SCHEMA) -> None:
 def table(folder: Path, pipeline_id: str = "orders", **columns: pa.DataType) -> TableSpec:
     fields = pa.schema([*columns.items(), *KAFKA])
     spec = TableSpec(str(folder / "lake" / "orders"), fields, pipeline_id)
-    own(spec, create(spec))
+    own(spec, create(spec, open_store(spec.uri, StorageConfig())))
     return spec
 
 

@@ -14,6 +14,7 @@ from stream_processor.config.pipeline import Pipeline, StorageConfig
 from stream_processor.errors import StreamProcessorError, TableRefused
 from stream_processor.operations import check
 from stream_processor.operations.observe import secrets_of
+from stream_processor.runtime.object_store import open_store
 from stream_processor.sinks.delta_create import TableSpec, create, own
 
 ROWS = pa.table({"id": pa.array([1, 2], pa.int64())})
@@ -21,6 +22,10 @@ ROWS = pa.table({"id": pa.array([1, 2], pa.int64())})
 
 def spec(folder: Path, pipeline_id: str = "orders") -> TableSpec:
     return TableSpec(str(folder / "table"), ROWS.schema, pipeline_id)
+
+
+def made(wanted: TableSpec) -> None:
+    own(wanted, create(wanted, open_store(wanted.uri, StorageConfig())))
 
 
 def test_a_table_that_is_not_there_is_no_finding(tmp_path: Path) -> None:
@@ -31,7 +36,7 @@ def test_a_table_that_is_not_there_is_no_finding(tmp_path: Path) -> None:
 
 def test_a_table_of_ours(tmp_path: Path) -> None:
     """Its version is named, and stays what it was."""
-    own(spec(tmp_path), create(spec(tmp_path)))
+    made(spec(tmp_path))
     version = DeltaTable(spec(tmp_path).uri).version()
     assert check._table(spec(tmp_path)).endswith(f"version {version}, fits the schema")
     assert DeltaTable(spec(tmp_path).uri).version() == version
@@ -39,7 +44,7 @@ def test_a_table_of_ours(tmp_path: Path) -> None:
 
 def test_the_table_of_another_pipeline(tmp_path: Path) -> None:
     """It would be refused at the start, so it is said now."""
-    own(spec(tmp_path, "other"), create(spec(tmp_path, "other")))
+    made(spec(tmp_path, "other"))
     with pytest.raises(TableRefused, match="belongs to the pipeline 'other'"):
         check._table(spec(tmp_path))
 
