@@ -66,7 +66,8 @@ def _hook(name: str) -> Hook:
     file, installed = _FILE.fullmatch(name), _NAME.fullmatch(name)
     if file is not None:
         path = Path(file[1]) / f"{file[2]}.py"
-        module, source = _loaded(path, _source(path))
+        source = _source(path)
+        module = _loaded(path, source)
         return Hook(f"{file[2]}:{file[3]}", _digest(source), _function(module, file[3]))
     if installed is None:
         raise HookInvalid("expected module:function")
@@ -87,7 +88,7 @@ def _imported(name: str) -> ModuleType:
 
 
 @lru_cache(maxsize=64)
-def _loaded(path: Path, source: bytes) -> tuple[ModuleType, bytes]:
+def _loaded(path: Path, source: bytes) -> ModuleType:
     """The module of a file as it is now; once per content, so that it has one state."""
     name = f"stream_processor_hook_{_digest(str(path).encode() + source)[:16]}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -101,7 +102,7 @@ def _loaded(path: Path, source: bytes) -> tuple[ModuleType, bytes]:
     except Exception as error:
         del sys.modules[name]
         raise HookInvalid(f"{path} cannot be imported: {type(error).__name__}") from error
-    return module, source
+    return module
 
 
 def _source(path: Path) -> bytes:
