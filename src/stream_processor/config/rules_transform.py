@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from stream_processor.config.findings import Finding, Rule
 from stream_processor.config.pipeline import Pipeline
+from stream_processor.config.transform import VERBS
 
-_VERBS = "filter, derive, rename, drop, mask or python"
+_ONE_VERB = f"expected one of {', '.join(VERBS[:-1])} or {VERBS[-1]}, with a value"
 
 
 def _steps(pipeline: Pipeline) -> Iterator[Finding]:
@@ -15,7 +16,7 @@ def _steps(pipeline: Pipeline) -> Iterator[Finding]:
         path = ("transform", index)
         if len(step.verbs) != 1:
             hint = "steps are run in the order of the list, so each is an entry of its own"
-            yield Finding(path, f"expected one of {_VERBS}, with a value", hint)
+            yield Finding(path, _ONE_VERB, hint)
         elif step.key is not None and "sha256" not in step.mask.values():
             yield Finding((*path, "key"), "means nothing without a mask by sha256")
 

@@ -9,6 +9,9 @@ from pydantic import Field, SecretStr
 from stream_processor.config.model import Model
 from stream_processor.config.values import Text
 
+VERBS = ("filter", "derive", "rename", "drop", "mask", "python")
+"""The keys of which a step has one."""
+
 
 class TransformStep(Model):
     """One step: it has exactly one of the keys below, and `mask` its `key`."""
@@ -31,6 +34,5 @@ class TransformStep(Model):
 
     @property
     def verbs(self) -> tuple[str, ...]:
-        """The keys that are set, without `key`."""
-        names = ("filter", "derive", "rename", "drop", "mask", "python")
-        return tuple(name for name in names if getattr(self, name))
+        """Those of `VERBS` that are set."""
+        return tuple(name for name in VERBS if getattr(self, name))
