@@ -11,11 +11,17 @@ from typing import Any, Literal
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from stream_processor.config.fields import FieldSpec, SchemaFile
+from stream_processor.config.fields import SchemaFile
 from stream_processor.config.model import Model
-from stream_processor.config.model_keys import fields_of, is_open, model_in, sections
+from stream_processor.config.model_keys import (
+    fields_of,
+    is_open,
+    keys_of,
+    model_at,
+    model_in,
+    sections,
+)
 from stream_processor.config.pipeline import Pipeline
-from stream_processor.config.transform import TransformStep
 from stream_processor.config.units import Duration, Size
 
 _NAMES: dict[Any, str] = {
@@ -40,16 +46,17 @@ def reference_text() -> str:
 
 def _tables(root: type[Model], file: str) -> Iterator[str]:
     for path, model in sections(root):
-        dotted = ".".join(path)
-        name = (
-            f"`{dotted}{'[]' if model in (FieldSpec, TransformStep) else ''}`"
-            if dotted
-            else f"The {file}"
-        )
-        yield f"### {name}\n\n{model.__doc__}\n"
+        yield f"### {_title(root, path) if path else f'The {file}'}\n\n{model.__doc__}\n"
         yield "| key | type | default | meaning |\n| --- | --- | --- | --- |"
         yield from (_row(key, field) for key, field in fields_of(model).items())
         yield ""
+
+
+def _title(root: type[Model], path: tuple[str, ...]) -> str:
+    """The section as it is written: `transform[]` where the file has a list of them."""
+    above = model_at(root, path[:-1])
+    is_list = above is not None and typing.get_origin(keys_of(above)[path[-1]]) is tuple
+    return f"`{'.'.join(path)}{'[]' if is_list else ''}`"
 
 
 def _row(key: str, field: FieldInfo) -> str:
