@@ -39,8 +39,8 @@ def main(level: str) -> None:
             return
         make_venv()
         say(f"Installing the packages of {LOCKS[level]} into .venv (takes a minute the first time)")
-        pip("--require-hashes", "--only-binary", ":all:", "-r", LOCKS[level])
-        pip("--require-hashes", "--only-binary", ":all:", "-r", BUILD_LOCK)
+        pip_locked(LOCKS[level])
+        pip_locked(BUILD_LOCK)
         install_itself(level)
         stamp(level).write_text(state_of(level))
 
@@ -93,7 +93,7 @@ def install_itself(level: str) -> None:
     pip(*install, **compiler())
     if level == "dev" and not any(NATIVE.glob("*.so")):
         say("Building its C part with a compiler from a package (takes a minute)")
-        pip("--require-hashes", "--only-binary", ":all:", "-r", COMPILER_LOCK)
+        pip_locked(COMPILER_LOCK)
         zig = f"{shlex.quote(str(PYTHON))} -m ziglang cc"
         cache = str(VENV / ".zig-cache")
         pip(*install, CC=zig, LDSHARED=f"{zig} -shared", ZIG_GLOBAL_CACHE_DIR=cache)
@@ -105,6 +105,11 @@ def compiler() -> dict[str, str]:
     if shutil.which(expected[0]) or not shutil.which("cc"):
         return {}
     return {"CC": "cc", "LDSHARED": "cc -shared", "CFLAGS": "-O2"}
+
+
+def pip_locked(lock: str) -> None:
+    """Install exactly the files that a lock names; none of them is built here."""
+    pip("--require-hashes", "--only-binary", ":all:", "-r", lock)
 
 
 def pip(*arguments: str, **settings: str) -> None:
