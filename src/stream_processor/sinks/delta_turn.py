@@ -50,8 +50,9 @@ class Turn:
         self._now = now
         self._number: int | None = None
 
-    def take(self) -> None:
-        """Begin. Raises `Fenced` while another has the turn, and `Unavailable`."""
+    def take(self) -> DeltaTable:
+        """Begin; the handle to look at what there is to do. Raises `Fenced` while another has the
+        turn, and `Unavailable`."""
         table, before = self._look()
         taken = before % 2 == 1
         since = before // 2 / 1000
@@ -62,8 +63,7 @@ class Turn:
                 hint=f"one that has died is taken over from {until:%H:%M:%S} UTC on",
             )
         self._write(table, self._next(before) * 2 + 1)
-        if taken:
-            self._fence()
+        return self._fence() if taken else table
 
     def handle(self) -> DeltaTable:
         """Renew the turn; the handle for one step in it. Raises `Fenced` when it is lost."""
@@ -95,7 +95,7 @@ class Turn:
         commit(self._spec.uri, table, None, {self._id: number}, self._note())
         self._number = number
 
-    def _fence(self) -> None:
+    def _fence(self) -> DeltaTable:
         table, _ = self._look()
         with mapped(self._spec.uri, "taking over the maintenance of"):
             table.alter.set_table_properties(
@@ -104,6 +104,7 @@ class Turn:
                 commit_properties=properties({}, self._note()),
                 post_commithook_properties=AFTER_COMMIT,
             )
+        return table
 
     def _note(self) -> Mapping[str, Any]:
         return {"kind": MAINTENANCE, "step": "turn", "run": self._run_id}

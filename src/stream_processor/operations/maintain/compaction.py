@@ -36,14 +36,13 @@ def compact_place(
     meanwhile, and `Unavailable`. What was done stays done. A death in a step leaves files that no
     commit names, and a turn that is taken over later.
     """
-    due = groups(place.spec.uri, table)
-    if not due:
+    if not groups(place.spec.uri, table):
         return Joined(0, 0, 0, 0)
     turn = Turn(place.spec, place.store, around.doer.run_id, around.clock.now)
-    turn.take()
+    begun = turn.take()
     around.kill_point("compact.turn_taken")
     try:
-        done = _steps(place, turn, spending, around)
+        done = _steps(place, begun, turn, spending, around)
     except StreamProcessorError:
         turn.leave()
         raise
@@ -51,10 +50,12 @@ def compact_place(
     return done
 
 
-def _steps(place: Place, turn: Turn, spending: Spending, around: Surroundings) -> Joined:
+def _steps(
+    place: Place, begun: DeltaTable, turn: Turn, spending: Spending, around: Surroundings
+) -> Joined:
     """The groups as they are at the beginning of our turn, each once."""
     note = {"kind": MAINTENANCE, "step": "compact", "run": around.doer.run_id}
-    due = groups(place.spec.uri, turn.handle())
+    due = groups(place.spec.uri, begun)
     files = sum(group.files for group in due)
     before = after = size = reached = 0
     for group in due:
