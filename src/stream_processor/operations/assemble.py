@@ -11,6 +11,7 @@ import stream_processor
 from stream_processor.config.fields import SchemaFile
 from stream_processor.config.pipeline import Pipeline, StorageConfig
 from stream_processor.operations.delta_access import delta_options
+from stream_processor.operations.snapshots import tables_of
 from stream_processor.ports import Clock, Decisions, KillPoint, Observer, never
 from stream_processor.processor.plan import Plan, PlanOptions, make_plan
 from stream_processor.runtime.breaker import Breaker, BreakerTerms
@@ -118,7 +119,7 @@ def dead_letter_table(pipeline: Pipeline) -> TableSpec:
 def ledger_table(pipeline: Pipeline) -> TableSpec:
     """The ledger of what people did with dead letters, as it must be."""
     return TableSpec(
-        uri=f"{pipeline.dead_letter_table}_actions",
+        uri=tables_of(pipeline).ledger,
         schema=records.ACTION,
         pipeline_id=pipeline.pipeline_id,
         description=f"what was done with dead letters of the pipeline {pipeline.name}",
