@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -160,21 +161,22 @@ def _proved(kept: Sequence[Named], values: Sequence[bytes]) -> tuple[list[Named]
     return fields, rows
 
 
-def _failing(dead: pa.RecordBatch) -> dict[str, int]:
+def _failing(dead: pa.RecordBatch) -> Counter[str]:
     """How many values of each path failed a rule of the draft."""
-    failing: dict[str, int] = {}
+    failing: Counter[str] = Counter()
     for letter in dead.select(["stage", "problems"]).to_pylist():
         if letter["stage"] == "validate":
             for problem in letter["problems"] or ():
-                path = str(problem["field_path"])
-                failing[path] = failing.get(path, 0) + 1
+                failing[str(problem["field_path"])] += 1
     return failing
 
 
-def _mended(each: Named, wrong: dict[str, int]) -> Named:
-    count = wrong.get(each.draft.key, 0)
-    if not count or each.draft.on_error == "rescue":
-        return replace(each, draft=replace(each.draft, required=False)) if count else each
+def _mended(each: Named, wrong: Counter[str]) -> Named:
+    count = wrong[each.draft.key]
+    if not count:
+        return each
+    if each.draft.on_error == "rescue":
+        return replace(each, draft=replace(each.draft, required=False))
     todo = f"{count:,} values are no {each.draft.type}: they cost the field, not the row"
     mended = replace(each.draft, on_error="rescue", todos=(*each.draft.todos, todo))
     return replace(each, draft=mended)
