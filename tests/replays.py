@@ -55,27 +55,9 @@ STEPS = (
 """Every place between two effects of a replay into the table."""
 
 
-class Died(BaseException):
-    """What a process that is killed does not survive."""
-
-
 def event(number: int, amount: object = "7") -> bytes:
     """A row for RIGHT; for STRICT only when the amount has digits alone."""
     return json.dumps({"id": number, "amount": amount}).encode()
-
-
-def dies_at(step: str, count: int = 1) -> KillPoint:
-    """A kill point at which the `count`-th passing of the step is the last thing that happens."""
-    left = count
-
-    def kill(reached: str) -> None:
-        nonlocal left
-        if reached == step:
-            left -= 1
-            if left == 0:
-                raise Died(step)
-
-    return kill
 
 
 class Replays(Letters):

@@ -34,6 +34,7 @@ from stream_processor.sources.memory import (
     MemorySource,
     Step,
 )
+from tests.kill_points import Died, dies_at
 
 P0 = Partition("orders", "topic-id-1", 0)
 P1 = Partition("orders", "topic-id-1", 1)
@@ -67,23 +68,6 @@ def value(n: int) -> bytes | None:
     if kind == 3:
         return b"{broken"
     return json.dumps({"id": n, "amount": n if kind < 2 else f"{n} EUR"}).encode()
-
-
-class Died(BaseException):
-    """The process was killed at a step."""
-
-
-def dies_at(step: str, count: int) -> KillPoint:
-    left = count
-
-    def reached(now: str) -> None:
-        nonlocal left
-        if now == step:
-            left -= 1
-            if left == 0:
-                raise Died
-
-    return reached
 
 
 def script() -> list[Step]:

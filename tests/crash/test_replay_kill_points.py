@@ -21,7 +21,8 @@ from stream_processor.operations.dlq.selection import Selector
 from stream_processor.ports import KillPoint
 from stream_processor.sources.memory import MemoryLog
 from tests.crash.world import wait_until
-from tests.replays import ANY, STEPS, STRICT, Died, Replays, dies_at, event
+from tests.kill_points import Died, dies_at, meanwhile_at
+from tests.replays import ANY, STEPS, STRICT, Replays, event
 
 PARTITIONED = "partition_by: [_kafka_topic, _kafka_partition], "
 
@@ -95,16 +96,7 @@ def test_membership_covers_what_repair_cannot_find(tmp_path: Path) -> None:
 
 def overtaken_at(made: Replays, step: str, count: int, selector: Selector) -> KillPoint:
     """At the `count`-th passing another job runs from its beginning to its end."""
-    left = count
-
-    def meanwhile(reached: str) -> None:
-        nonlocal left
-        if reached == step:
-            left -= 1
-            if left == 0:
-                made.replay(selector)
-
-    return meanwhile
+    return meanwhile_at(step, count, lambda: made.replay(selector))
 
 
 @pytest.mark.parametrize("selector", [ANY, Selector(offsets=(5, 9))], ids=["any", "5"])

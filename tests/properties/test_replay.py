@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from stream_processor.errors import StreamProcessorError
 from stream_processor.operations.dlq.selection import Selector
-from tests.replays import ANY, RIGHT, Died, Replays, dies_at, event
+from tests.kill_points import Died, dies_at
+from tests.replays import ANY, RIGHT, Replays, event
 
 _AMOUNTS = st.sampled_from(["7", "8", "7 EUR", "é\u202e", 'x"]\n', 12, 1.50, True, None, [], {}])
 _VALUES = st.one_of(

@@ -30,22 +30,11 @@ from stream_processor.ports import Decisions, KillPoint, Partition, never
 from stream_processor.runtime.clock import SystemClock
 from stream_processor.sources.memory import MemoryLog
 from tests.audit import Tables, audit
+from tests.kill_points import Died, dies_at
 from tests.letters import P0, Letters, broken, good
 
 SECRET = "erika.mustermann@example.com"
 OTHER = "hans.mustermann@example.com"
-
-
-class Died(BaseException):
-    """The process was killed at a step."""
-
-
-def dies_at(step: str) -> KillPoint:
-    def reached(now: str) -> None:
-        if now == step:
-            raise Died
-
-    return reached
 
 
 def around(kill_point: KillPoint = never) -> Surroundings:

@@ -26,14 +26,11 @@ from stream_processor.operations.dlq.selection import Selector
 from stream_processor.ports import KillPoint, ObjectStore, Partition, never
 from stream_processor.schema import records
 from tests.audit import Tables, audit
+from tests.kill_points import Died, dies_at
 from tests.letters import NOW, P0, Letters, broken, good
 
 ALL = ("replayed", "ignored", "open")
 ENDED = datetime.fromtimestamp(NOW, UTC) + timedelta(days=300)
-
-
-class Died(BaseException):
-    """The process was killed at a step."""
 
 
 class Later:
@@ -44,18 +41,6 @@ class Later:
 
     def monotonic(self) -> float:
         return 0.0
-
-
-def dies_at(step: str, count: int = 1) -> KillPoint:
-    left = count
-
-    def reached(now: str) -> None:
-        nonlocal left
-        left -= now == step
-        if now == step and left == 0:
-            raise Died
-
-    return reached
 
 
 def around(kill_point: KillPoint = never) -> Surroundings:

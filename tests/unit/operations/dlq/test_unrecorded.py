@@ -18,7 +18,8 @@ from stream_processor.operations.dlq.replay_request import Doer, Surroundings
 from stream_processor.operations.dlq.selection import Selector
 from stream_processor.operations.verify import verify
 from stream_processor.runtime.clock import SystemClock
-from tests.replays import Died, Replays, dies_at, event
+from tests.kill_points import Died, dies_at
+from tests.replays import Replays, event
 
 
 def world(folder: Path) -> Replays:

@@ -20,8 +20,9 @@ from stream_processor.sinks.delta_compact import compact, groups
 from stream_processor.sinks.delta_desk import desk_id, write_id
 from stream_processor.sinks.delta_restore import MAINTENANCE
 from stream_processor.sinks.delta_turn import Turn
+from tests.kill_points import Died, dies_at
 from tests.letters import good
-from tests.unit.operations.maintain.world import Died, Later, Tended, dying, of
+from tests.unit.operations.maintain.world import Later, Tended, of
 
 MONTH = 31.0
 STEPS = (
@@ -197,7 +198,7 @@ def test_ranges_are_kept_once_whoever_folds_and_however_often(
     world.busy(8)
     for count in (1, 2, 1):
         with pytest.raises(Died):
-            world.maintain("fold", kill_point=dying("fold.after_step", count))
+            world.maintain("fold", kill_point=dies_at("fold.after_step", count))
         world.busy(1)
     world.maintain("fold")
     world.maintain("fold")
@@ -245,7 +246,7 @@ def test_a_death_at_any_step_costs_nothing(world: Tended, step: str) -> None:
     retention = {"delta.deletedFileRetentionDuration": "interval 0 seconds"}
     DeltaTable(world.tables.data).alter.set_table_properties(retention)
     with pytest.raises(Died):
-        world.maintain(days=MONTH, kill_point=dying(step))
+        world.maintain(days=MONTH, kill_point=dies_at(step))
     world.prove()
     world.busy(2)
     report = world.maintain(days=MONTH + 1)
@@ -328,7 +329,7 @@ def test_a_table_that_others_left_without_checkpoint_gets_one(world: Tended) -> 
         each.unlink()
     assert world.plan().tables[0].since_checkpoint == 22
     with pytest.raises(Died):
-        world.maintain("checkpoint", kill_point=dying("checkpoint.before"))
+        world.maintain("checkpoint", kill_point=dies_at("checkpoint.before"))
     assert of(world.maintain("checkpoint"), "rows").checkpoint
     assert world.plan().tables[0].since_checkpoint == 0
     world.prove()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,10 +32,6 @@ class Later:
 
     def monotonic(self) -> float:
         return time.monotonic()
-
-
-class Died(BaseException):
-    """The process ends here: nothing catches it."""
 
 
 class Tended(Letters):
@@ -80,17 +75,3 @@ class Tended(Letters):
 def of(report: MaintainReport, table: str) -> TableReport:
     """What was done to one table."""
     return next(each for each in report.tables if each.table == table)
-
-
-def dying(step: str, count: int = 1) -> Callable[[str], None]:
-    """A kill point that ends the process at the n-th time that the step is reached."""
-    left = count
-
-    def reached(name: str) -> None:
-        nonlocal left
-        if name == step:
-            left -= 1
-            if left == 0:
-                raise Died(step)
-
-    return reached
