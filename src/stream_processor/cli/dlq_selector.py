@@ -95,6 +95,7 @@ def _options(
     )
 
 
+@functools.cache  # each verb asks again for those of `_options`, and resolving them is slow
 def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """Its parameters, all by keyword, with annotations as objects."""
     hints = typing.get_type_hints(function, include_extras=True, localns={"Selector": object})
