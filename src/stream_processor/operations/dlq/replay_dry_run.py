@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pyarrow as pa
 from stream_processor.operations.assemble import data_table, plan_of
 from stream_processor.operations.dlq.letters import open_letters
 from stream_processor.operations.dlq.replay import bounds_of, counted, target_name
-from stream_processor.operations.dlq.replay_judge import Judged, judge
+from stream_processor.operations.dlq.replay_judge import judge, up_to_failure
 from stream_processor.operations.dlq.replay_patch import Patch
 from stream_processor.operations.dlq.replay_report import Tally
 from stream_processor.operations.dlq.replay_request import ReplayRequest
@@ -88,31 +89,21 @@ def rehearse(loaded: LoadedPipeline, request: ReplayRequest, clock: Clock) -> Re
     made = Rehearsal(target_name(tables, request), schema, selection.planned, Tally())
     counted(selection, made.tally)
     stamp = Stamp.at(clock.now())
+    judging = (
+        partial(judge, plan=plan, stamp=stamp, patch=request.patch, rules=rules)
+        if request.to is None
+        else partial(whole_letters, plan=plan)
+    )
     for todo, _ in selection.batches(bounds_of(loaded, request)):
-        if request.to is None:
-            judged = judge(todo, plan, stamp, request.patch, rules)
-        else:
-            judged = whole_letters(todo, plan)
+        judged = up_to_failure(todo, request.on_fail, judging)
+        made.tally.add(judged)
+        if request.to is not None:
             made.headers_left_out += headers_left_out(todo, request.to.headers)
-        _take(made, judged, request)
         if request.patch is not None and made.example is None:
             made.example = _example(todo, request.patch, plan)
         if request.on_fail == "stop" and judged.failed.num_rows:
             break
     return made
-
-
-def _take(made: Rehearsal, judged: Judged, request: ReplayRequest) -> None:
-    tally = made.tally
-    first = judged.first_failed if request.on_fail == "stop" else None
-    if first is None:
-        tally.replayed += len(judged.replayed)
-        tally.skipped += len(judged.skipped)
-        tally.failures.add(judged.failed)
-    else:
-        tally.replayed += int((judged.replayed < first).sum())
-        tally.skipped += int((judged.skipped < first).sum())
-        tally.failures.add(judged.failed.slice(0, 1))
 
 
 def _example(letters: pa.RecordBatch, patch: Patch, plan: Plan) -> Patched | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,6 +86,20 @@ def judge(
         ]
     )
     return Judged(letters, done.valid, whole[valid], failed.sort_by("row"), whole[skipped])
+
+
+def up_to_failure(
+    letters: pa.RecordBatch, on_fail: str, judged: Callable[[pa.RecordBatch], Judged]
+) -> Judged:
+    """All letters, or with `--on-fail stop` those up to and with the first that fails again.
+
+    For each step, whatever its target, and for the dry run. `judged` may be called twice.
+    """
+    found = judged(letters)
+    first = found.first_failed
+    if on_fail == "keep" or first is None:
+        return found
+    return judged(letters.slice(0, first + 1))
 
 
 def cut_letters(letters: pa.RecordBatch) -> Rows:

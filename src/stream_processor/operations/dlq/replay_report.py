@@ -8,6 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from stream_processor.operations.dlq.replay_judge import Judged
+
 _CAUSES_MAX = 1_000
 
 
@@ -73,6 +75,12 @@ class Tally:
     def failed(self) -> int:
         """How many failed again."""
         return self.failures.counts.total()
+
+    def add(self, judged: Judged) -> None:
+        """Take in what became of some letters."""
+        self.replayed += len(judged.replayed)
+        self.skipped += len(judged.skipped)
+        self.failures.add(judged.failed)
 
     def as_json(self) -> dict[str, Any]:
         """The names are an interface."""

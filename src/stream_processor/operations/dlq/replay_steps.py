@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import pyarrow as pa
 
 from stream_processor.operations.dlq.replay_actions import Deed, action_rows
-from stream_processor.operations.dlq.replay_judge import Judged, judge
+from stream_processor.operations.dlq.replay_judge import Judged, judge, up_to_failure
 from stream_processor.operations.dlq.replay_report import ReplayReport
 from stream_processor.operations.dlq.replay_request import ReplayRequest, Surroundings
 from stream_processor.operations.dlq.unrecorded import ROWS
@@ -45,12 +46,9 @@ class Bench:
     def judged(self, todo: pa.RecordBatch, stamp: Stamp) -> Judged:
         """Up to and with the first that fails, where a person wants to stop there."""
         rules = rules_of(self.desk.spec.uri, self.desk.table)
-        found = judge(todo, self.plan, stamp, self.request.patch, rules)
-        first = found.first_failed
-        if self.request.on_fail == "keep" or first is None:
-            return found
-        self.report.ended = "stopped"
-        return judge(todo.slice(0, first + 1), self.plan, stamp, self.request.patch, rules)
+        patch = self.request.patch
+        judged = partial(judge, plan=self.plan, stamp=stamp, patch=patch, rules=rules)
+        return up_to_failure(todo, self.request.on_fail, judged)
 
     def note(self, kind: str, judged: Judged, stamp: Stamp) -> dict[str, Any]:
         """What the log of the data table says of the step; enough to write its actions again."""
@@ -91,11 +89,10 @@ class Bench:
 
     def settled(self, judged: Judged, version: int) -> None:
         """Count a step that is durable and said to be so."""
-        tally = self.report.tally
-        tally.replayed += len(judged.replayed)
-        tally.skipped += len(judged.skipped)
-        tally.failures.add(judged.failed)
+        self.report.tally.add(judged)
         self.report.stepped(version)
+        if self.request.on_fail == "stop" and judged.failed.num_rows:
+            self.report.ended = "stopped"
 
 
 class Target(Protocol):

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,12 @@ import pyarrow as pa
 
 from stream_processor.config.pipeline import Pipeline
 from stream_processor.errors import ConfigurationError
-from stream_processor.operations.dlq.replay_judge import Judged, cut_letters, too_large
+from stream_processor.operations.dlq.replay_judge import (
+    Judged,
+    cut_letters,
+    too_large,
+    up_to_failure,
+)
 from stream_processor.operations.dlq.replay_places import IDENTITY
 from stream_processor.operations.dlq.replay_request import Topic
 from stream_processor.operations.dlq.replay_steps import Bench
@@ -77,7 +83,8 @@ class TopicTarget:
         """See `replay_steps.Target.step`; `there` is empty, as no table is looked at."""
         bench, desk = self.bench, self.bench.desk
         stamp = bench.stamp()
-        judged = _sendable(bench, todo)
+        sendable = partial(whole_letters, plan=bench.plan)
+        judged = up_to_failure(todo, bench.request.on_fail, sendable)
         ends = {str(number): end for number, end in self.topic.ends().items()}
         note = {**bench.note(SENT, judged, stamp), "topic": self.topic.topic, "ends": ends}
         written = desk.write(None, note)
@@ -132,16 +139,6 @@ def whole_letters(todo: pa.RecordBatch, plan: Plan) -> Judged:
     whole = np.setdiff1d(np.arange(todo.num_rows), cut)
     nothing = pa.RecordBatch.from_pylist([], schema=plan.table)
     return Judged(todo, nothing, whole, too_large(todo, cut), np.empty(0, np.int64))
-
-
-def _sendable(bench: Bench, todo: pa.RecordBatch) -> Judged:
-    """Up to and with the first that cannot go, where a person wants to stop there."""
-    judged = whole_letters(todo, bench.plan)
-    first = judged.first_failed
-    if bench.request.on_fail == "keep" or first is None:
-        return judged
-    bench.report.ended = "stopped"
-    return whole_letters(todo.slice(0, first + 1), bench.plan)
 
 
 def split_headers(
