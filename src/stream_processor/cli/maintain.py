@@ -10,7 +10,14 @@ import typer
 from stream_processor.cli import hints
 from stream_processor.cli.dlq_job import job
 from stream_processor.cli.endings import DONE, FINDINGS
-from stream_processor.cli.options import AsJson, Overrides, PipelineFile, Verbose, overrides
+from stream_processor.cli.options import (
+    AsJson,
+    Overrides,
+    PipelineFile,
+    Verbose,
+    overrides,
+    quantity,
+)
 from stream_processor.cli.output import cell, note, say, say_columns, say_json, sentence, size
 from stream_processor.cli.pipeline_file import load
 
@@ -83,11 +90,10 @@ def _request(
     unknown = sorted(named - set(STEPS))
     if unknown:
         raise typer.BadParameter(f"there is no step {unknown[0]!r}", param_hint="--only")
-    try:
-        bound = Size.parse(size_bytes) if size_bytes is not None else Budget().size_bytes
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--max-bytes") from error
-    given = Budget(files or Budget().files, int(bound), seconds or Budget().seconds)
+    bound = Budget().size_bytes
+    if size_bytes is not None:
+        bound = int(quantity(Size.parse, size_bytes, "--max-bytes"))
+    given = Budget(files or Budget().files, bound, seconds or Budget().seconds)
     return MaintainRequest(tuple(step for step in STEPS if step in named), given)
 
 

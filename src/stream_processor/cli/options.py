@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
+
+_Quantity = TypeVar("_Quantity")
 
 
 @dataclass(slots=True)
@@ -57,3 +59,11 @@ def overrides(given: list[str] | None) -> Mapping[str, str]:
             raise typer.BadParameter("write it as PATH=VALUE", param_hint="--set")
         pairs[name.strip()] = value
     return pairs
+
+
+def quantity(parse: Callable[[str], _Quantity], text: str, flag: str) -> _Quantity:
+    """What `parse` makes of a flag's text, like `Size.parse`; its complaint names the flag."""
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=flag) from error

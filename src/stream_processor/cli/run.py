@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO, cast
 import typer
 
 from stream_processor.cli.changed_files import ChangedFiles
-from stream_processor.cli.options import Overrides, PipelineFile, Verbose, overrides
+from stream_processor.cli.options import Overrides, PipelineFile, Verbose, overrides, quantity
 from stream_processor.cli.output import cell, note
 from stream_processor.cli.pipeline_file import is_local, load
 from stream_processor.cli.run_flags import (
@@ -106,10 +106,7 @@ def _seconds(text: str | None) -> float | None:
 
     if text is None:
         return None
-    try:
-        seconds = float(Duration.parse(text))
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--for") from error
+    seconds = float(quantity(Duration.parse, text, "--for"))
     if seconds <= 0:
         raise typer.BadParameter("expected more than nothing", param_hint="--for")
     return seconds

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stream_processor.cli.dlq_selector import PipelineOption
-from stream_processor.cli.options import AsJson, Verbose
+from stream_processor.cli.options import AsJson, Verbose, quantity
 from stream_processor.cli.output import note, say, say_columns, say_json
 from stream_processor.cli.pipeline_file import load
 from stream_processor.schema.display import printable
@@ -74,14 +74,8 @@ def _bounds(limit: int, timeout: str, memory: str) -> Bounds:
     from stream_processor.config.units import Duration, Size
     from stream_processor.operations.table_sandbox import Bounds
 
-    try:
-        seconds = float(Duration.parse(timeout))
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--timeout") from error
-    try:
-        memory_bytes = int(Size.parse(memory))
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--memory") from error
+    seconds = float(quantity(Duration.parse, timeout, "--timeout"))
+    memory_bytes = int(quantity(Size.parse, memory, "--memory"))
     if not 0 < seconds <= 86_400:
         raise typer.BadParameter(
             "give it more than nothing, and a day at most", param_hint="--timeout"
