@@ -35,20 +35,21 @@ def refuse_missing_columns(spec: TableSpec, table: DeltaTable) -> None:
 
 
 def add_columns(
-    spec: TableSpec, table: DeltaTable, txns: Mapping[str, int], note: Mapping[str, Any]
+    uri: str,
+    table: DeltaTable,
+    missing: pa.Schema,
+    txns: Mapping[str, int],
+    note: Mapping[str, Any],
 ) -> None:
-    """Add what is missing in one commit; the handle is then at the version that it made.
+    """Add what `missing_columns` found in one commit; the handle is then at the version it made.
 
     `txns` must name all owned partitions, as every commit of ours (commit protocol, a.8, rule 6).
     Raises `Fenced` when another writer was faster, and `Unavailable`.
     """
-    missing = missing_columns(spec, table)
-    if not missing.names:
-        return
     told = {"kind": "columns", "columns": missing.names, **note}
     # A column of a table that holds rows can only be nullable.
     fields = Schema.from_arrow(pa.schema([field.with_nullable(True) for field in missing])).fields  # noqa: FBT003
-    with mapped(spec.uri, "adding columns to"):
+    with mapped(uri, "adding columns to"):
         table.alter.add_columns(
             fields,
             commit_properties=properties(txns, told),

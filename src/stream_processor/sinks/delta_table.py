@@ -240,11 +240,14 @@ class FencedTable:
 
     def _evolve(self) -> None:
         """Columns that the schema file has and the table has not are added by who claimed it."""
-        if missing_columns(self.spec, self.base).names:
+        missing = missing_columns(self.spec, self.base)
+        if missing.names:
             txns: dict[str, int] = {}
             for partition, position in self._owned.items():
                 txns |= delta_ids.changes(self.spec.pipeline_id, partition.key, position, position)
-            self._linked(lambda note: add_columns(self.spec, self.base, txns, note), {})
+            self._linked(
+                lambda note: add_columns(self.spec.uri, self.base, missing, txns, note), {}
+            )
             self._kill_point(f"{self.name}.after_columns")
 
     def _next_epoch(self, partition: Partition, anchors: Mapping[Partition, Position]) -> Position:
