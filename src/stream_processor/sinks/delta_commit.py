@@ -73,9 +73,14 @@ def _writer(rows: pa.Table, row_bytes: int) -> WriterProperties:
     """How to write these: some rows are wide, so a row group has a bound in bytes too."""
     return WriterProperties(
         compression="SNAPPY",
-        max_row_group_size=max(1, min(_ROW_GROUP_ROWS_MAX, _ROW_GROUP_BYTES // row_bytes)),
+        max_row_group_size=rows_per_group(row_bytes, _ROW_GROUP_BYTES),
         column_properties=_OF_DISTINCT if _DISTINCT[0] in rows.column_names else None,
     )
+
+
+def rows_per_group(row_bytes: int, size_bytes: int) -> int:
+    """How many rows of this size a row group takes, which has a bound in rows and one in bytes."""
+    return max(1, min(_ROW_GROUP_ROWS_MAX, size_bytes // row_bytes))
 
 
 def properties(txns: Mapping[str, int], note: Mapping[str, Any]) -> CommitProperties:

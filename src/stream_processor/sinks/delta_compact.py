@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 from deltalake import DeltaTable, WriterProperties
 
-from stream_processor.sinks.delta_commit import AFTER_COMMIT, properties
+from stream_processor.sinks.delta_commit import AFTER_COMMIT, properties, rows_per_group
 from stream_processor.sinks.delta_errors import mapped
 from stream_processor.sinks.delta_files import SMALL_FILE_BYTES
 
@@ -26,7 +26,6 @@ SMALL_FILES_MIN = 8
 # One bin at a time bounds the memory; a commit now and then bounds what a death costs.
 _TASKS_MAX = 1
 _COMMIT_EVERY = timedelta(seconds=5)
-_ROW_GROUP_ROWS_MAX = 250_000
 _ROW_GROUP_BYTES = 64 * 2**20
 _UNPACKED = 4  # how much larger rows are in memory than in a file, roughly
 _FILTERED = (str, int, date, type(None))
@@ -108,7 +107,7 @@ def checkpoint(uri: str, table: DeltaTable) -> None:
 def _writer(group: Group) -> WriterProperties:
     """A row group is in memory until it is complete, and dead letters may be wide."""
     row_bytes = max(1, group.size_bytes // max(1, group.rows)) * _UNPACKED
-    rows_max = max(1, min(_ROW_GROUP_ROWS_MAX, _ROW_GROUP_BYTES // row_bytes))
+    rows_max = rows_per_group(row_bytes, _ROW_GROUP_BYTES)
     return WriterProperties(compression="SNAPPY", max_row_group_size=rows_max)
 
 
