@@ -165,27 +165,19 @@ static inline place string(place at, place end, enum kind *kind)
 
 /* ---- sections 3 and 6: words and numbers ---- */
 
-static inline place digits(place at, place end)
+/* Digits, at least one. */
+static inline place some_digits(place at, place end)
 {
-    while (at < end && *at >= '0' && *at <= '9')
-        at++;
-    return at;
+    place behind = at;
+    while (behind < end && *behind >= '0' && *behind <= '9')
+        behind++;
+    return behind > at ? behind : NULL;
 }
 
 /* `0`, or digits that begin with another one. */
 static inline place integer_part(place at, place end)
 {
-    if (at < end && *at == '0')
-        return at + 1;
-    place behind = digits(at, end);
-    return behind > at ? behind : NULL;
-}
-
-/* Digits, at least one. */
-static inline place some_digits(place at, place end)
-{
-    place behind = digits(at, end);
-    return behind > at ? behind : NULL;
+    return at < end && *at == '0' ? at + 1 : some_digits(at, end);
 }
 
 static inline place number(place at, place end)
@@ -225,16 +217,15 @@ static inline place scalar(place at, place end, enum kind *kind)
 
 /* ---- sections 4 and 5: objects and arrays ---- */
 
-/* From the quote of a member's name to where its value begins. */
-static inline place name_and_colon(place at, place end)
+/* From the quote of a member's name to where its value begins; `name_end` is behind the name. */
+static inline place name_and_colon(place at, place end, enum kind *name_kind, place *name_end)
 {
-    enum kind kind;
     if (at >= end || *at != '"')
         return NULL;
-    at = string(at + 1, end, &kind);
-    if (at == NULL)
+    *name_end = string(at + 1, end, name_kind);
+    if (*name_end == NULL)
         return NULL;
-    at = ws(at, end);
+    at = ws(*name_end, end);
     if (at >= end || *at != ':')
         return NULL;
     at = ws(at + 1, end);
@@ -244,8 +235,10 @@ static inline place name_and_colon(place at, place end)
 /* To where the next value of the innermost container begins. */
 static inline place to_value(place at, place end, uint8_t opening)
 {
+    enum kind name_kind;
+    place name_end;
     if (opening == '{')
-        return name_and_colon(at, end);
+        return name_and_colon(at, end, &name_kind, &name_end);
     return at < end ? at : NULL;
 }
 

@@ -174,19 +174,12 @@ static inline int unwanted(const struct scan *scan, struct keeping *keeping,
 static inline place member_of(place at, place end, const struct scan *scan, struct member *member)
 {
     enum kind name_kind;
-    if (at >= end || *at != '"')
+    place name_end;
+    member->value = name_and_colon(at, end, &name_kind, &name_end);
+    if (member->value == NULL || name_kind != STRING)
         return NULL;
     member->name = at + 1;
-    at = string(at + 1, end, &name_kind);
-    if (at == NULL || name_kind != STRING)
-        return NULL;
-    member->name_bytes = at - 1 - member->name;
-    at = ws(at, end);
-    if (at >= end || *at != ':')
-        return NULL;
-    member->value = ws(at + 1, end);
-    if (member->value >= end)
-        return NULL;
+    member->name_bytes = name_end - 1 - member->name;
     member->end =
         value(member->value, end, scan->brackets, scan->depth_max - 1, &member->kind);
     return member->end;
