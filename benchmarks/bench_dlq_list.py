@@ -14,24 +14,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 import sys
-import tempfile
-import time
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from bench_verify import same, tables_in
+from by_hand import ask_on_minio, new_bucket
+from children import measured
 from deltalake import CommitProperties, Transaction, write_deltalake
 from surroundings import surroundings
+from used import Used
 
 from stream_processor.operations.dlq.counts import per_hour
 from stream_processor.operations.dlq.groups import groups_of
 from stream_processor.operations.dlq.letters import open_letters
 from stream_processor.operations.dlq.selection import Selector
-from stream_processor.operations.local_stack import Credentials, create_bucket, start_minio
 from stream_processor.operations.snapshots import Tables
 from stream_processor.runtime.object_store import delta_storage_options
 from stream_processor.schema import records
@@ -136,7 +134,7 @@ def actions(letters: pa.Table) -> pa.Table:
 
 def measure(tables: Tables, what: str) -> None:
     """Runs in a process of its own, whose peak memory is that of the verb."""
-    wall, cpu = time.perf_counter(), time.process_time()
+    used = Used()
     letters = open_letters(tables)
     if what == "list":
         found = groups_of(letters, Selector(status="open"), NOW, 50)
@@ -147,41 +145,21 @@ def measure(tables: Tables, what: str) -> None:
         selector = Selector(ids=(group,), since=day, until=day + timedelta(hours=23, minutes=59))
         said = {"hours": len(per_hour(letters, selector))}
         said["groups"] = groups_of(letters, selector, NOW).matching
-    print(
-        json.dumps(
-            said
-            | {
-                "seconds": round(time.perf_counter() - wall, 2),
-                "cpu_seconds": round(time.process_time() - cpu, 2),
-                "peak_mib": peak_mib(),
-            }
-        )
-    )
-
-
-def peak_mib() -> int:
-    """Of this process alone: `getrusage` begins with what its parent, the builder, had."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) // 1024
+    print(json.dumps(said | used.figures()))
 
 
 def run(letters: int) -> dict[str, object]:
     facts = surroundings("MinIO")
-    keys = os.environ["S3_ACCESS_KEY_ID"], os.environ["S3_SECRET_ACCESS_KEY"]
-    bucket = f"bench-dlq-list-{time.time_ns()}"
-    create_bucket(os.environ["S3_ENDPOINT"], Credentials(*keys), bucket)
+    bucket = new_bucket("bench-dlq-list")
     build(tables_in(bucket), letters)
-    results = {}
-    for what in ("list", "group_of_a_day"):
-        done = subprocess.run(
-            [sys.executable, __file__, "--measure", bucket, what], check=True, capture_output=True
-        )
-        results[what] = json.loads(done.stdout)
     return {
         "question": "How long does `dlq list` take over N dead letters, and in how much memory?",
         "letters": letters,
         "actions": ACTIONS,
-        **results,
+        **{
+            what: measured(__file__, "--measure", bucket, what)
+            for what in ("list", "group_of_a_day")
+        },
         **facts,
     }
 
@@ -190,20 +168,7 @@ def main() -> None:
     if sys.argv[1:2] == ["--measure"]:
         measure(tables_in(sys.argv[2]), sys.argv[3])
         return
-    letters = int(sys.argv[1]) if len(sys.argv) > 1 else 5_000_000
-    with tempfile.TemporaryDirectory() as folder:
-        if "S3_ENDPOINT" in os.environ:
-            result = run(letters)
-        else:
-            with start_minio(Path(folder) / "minio") as minio:
-                os.environ["S3_ENDPOINT"] = minio.endpoint
-                os.environ["S3_ACCESS_KEY_ID"] = minio.access_key
-                os.environ["S3_SECRET_ACCESS_KEY"] = minio.secret_key
-                result = run(letters)
-    text = json.dumps(result, indent=2)
-    if len(sys.argv) > 2:
-        Path(sys.argv[2]).write_text(text + "\n")
-    print(text)
+    ask_on_minio(run, 5_000_000)
 
 
 if __name__ == "__main__":

@@ -14,26 +14,22 @@ what was joined stays in checkpoints here, as it would.
 from __future__ import annotations
 
 import json
-import os
 import statistics
-import subprocess
 import sys
-import tempfile
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from bench_dlq_list import peak_mib
+from by_hand import ask_on_minio, new_bucket, storage
+from children import measured
 from deltalake import DeltaTable
 from surroundings import surroundings
+from used import Used
 
-from stream_processor.config.pipeline import StorageConfig
 from stream_processor.operations.delta_access import delta_options
 from stream_processor.operations.dlq.replay_request import Doer, Surroundings
-from stream_processor.operations.local_stack import Credentials, create_bucket, start_minio
 from stream_processor.operations.maintain.places import Place
 from stream_processor.operations.maintain.request import MaintainRequest
 from stream_processor.operations.maintain.run import maintain
@@ -61,14 +57,6 @@ SCHEMA = pa.schema(
 )
 
 
-def storage() -> StorageConfig:
-    return StorageConfig(
-        endpoint=os.environ["S3_ENDPOINT"],
-        access_key_id=os.environ["S3_ACCESS_KEY_ID"],
-        secret_access_key=os.environ["S3_SECRET_ACCESS_KEY"],
-    )
-
-
 def place_at(uri: str) -> Place:
     options = delta_options(storage())
     spec = TableSpec(uri, SCHEMA, "bench", options=options)
@@ -94,7 +82,7 @@ def rows(number: int, random: np.random.Generator) -> pa.Table:
 def fill(uri: str, commits: int, maintained: Any) -> dict[str, Any]:
     """One table; `maintained` is called after every 200 commits."""
     place, random = place_at(uri), np.random.default_rng(1)
-    table = create(place.spec)
+    table = create(place.spec, place.store)
     own(place.spec, table)
     points, upkeep, took = [], [], []
     for number in range(commits):
@@ -141,26 +129,20 @@ def left_alone(_: str) -> None:
 
 
 def maintained(uri: str) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, __file__, "--maintain", uri], check=True, capture_output=True
-    )
-    return dict(json.loads(done.stdout))
+    return measured(__file__, "--maintain", uri)
 
 
 def maintain_once(uri: str) -> None:
-    began = time.perf_counter()
+    used = Used()
     around = Surroundings(Doer("r-bench", "bench"), SystemClock(), threading.Event())
     report = maintain("bench", [place_at(uri)], MaintainRequest(), around).tables[0]
     said = {"joined": report.joined, "made": report.made, "folded": report.folded}
-    seconds = round(time.perf_counter() - began, 2)
-    print(json.dumps({**said, "seconds": seconds, "peak_mib": peak_mib()}))
+    print(json.dumps(said | used.figures()))
 
 
 def run(commits: int) -> dict[str, Any]:
     facts = surroundings("MinIO")
-    keys = os.environ["S3_ACCESS_KEY_ID"], os.environ["S3_SECRET_ACCESS_KEY"]
-    bucket = f"bench-maintain-{time.time_ns()}"
-    create_bucket(os.environ["S3_ENDPOINT"], Credentials(*keys), bucket)
+    bucket = new_bucket("bench-maintain")
     return {
         "question": "What do small commits cost a table, with maintenance and without?",
         "commits": commits,
@@ -175,20 +157,7 @@ def main() -> None:
     if sys.argv[1:2] == ["--maintain"]:
         maintain_once(sys.argv[2])
         return
-    commits = int(sys.argv[1]) if len(sys.argv) > 1 else 2_000
-    with tempfile.TemporaryDirectory() as folder:
-        if "S3_ENDPOINT" in os.environ:
-            result = run(commits)
-        else:
-            with start_minio(Path(folder) / "minio") as minio:
-                os.environ["S3_ENDPOINT"] = minio.endpoint
-                os.environ["S3_ACCESS_KEY_ID"] = minio.access_key
-                os.environ["S3_SECRET_ACCESS_KEY"] = minio.secret_key
-                result = run(commits)
-    text = json.dumps(result, indent=2)
-    if len(sys.argv) > 2:
-        Path(sys.argv[2]).write_text(text + "\n")
-    print(text)
+    ask_on_minio(run, 2_000)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def _steady(world: World, seconds: float) -> dict[str, Any]:
         [sys.executable, str(HERE / "producer.py"), world.servers, topic, str(PARTITIONS)]
     )
     try:
-        time.sleep(seconds)
+        time.sleep(seconds)  # the time that is measured
         producer.send_signal(signal.SIGTERM)
         producer.wait(30)
         result = job.stop()

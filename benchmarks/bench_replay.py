@@ -11,8 +11,6 @@ MinIO: 50,000 a second. By hand.
 from __future__ import annotations
 
 import json
-import resource
-import subprocess
 import sys
 import tempfile
 import threading
@@ -20,8 +18,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from children import Job
+from by_hand import ask
+from children import Job, measured
 from surroundings import surroundings
+from used import Used
 from world import SCHEMA, World, filled_topic, world
 
 from stream_processor.operations.dlq.replay import replay
@@ -50,35 +50,15 @@ def measure(path: str, what: str, status: str) -> None:
     loaded = load_pipeline(Path(path), environment={}, overrides={})
     request = ReplayRequest(Selector(status=None if status == "any" else status))
     clock = SystemClock()
-    wall, cpu = time.perf_counter(), time.process_time()
+    used = Used()
     if what == "rehearse":
         tally = rehearse(loaded, request, clock).tally
     else:
         doer = Doer(new_run_id(time.time()), "bench@here")
         tally = replay(loaded, request, Surroundings(doer, clock, threading.Event())).tally
-    seconds = time.perf_counter() - wall
-    print(
-        json.dumps(
-            {
-                "replayed": tally.replayed,
-                "already_there": tally.there,
-                "seconds": round(seconds, 2),
-                "cpu_seconds": round(time.process_time() - cpu, 2),
-                "records_per_second": round(tally.matched / seconds),
-                "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-            }
-        )
-    )
-
-
-def one(path: Path, what: str, status: str) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, __file__, "--measure", str(path), what, status],
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    said = {"replayed": tally.replayed, "already_there": tally.there}
+    rate = {"records_per_second": round(tally.matched / used.seconds())}
+    print(json.dumps(said | used.figures() | rate))
 
 
 def run(made: World, events: int, folder: Path) -> dict[str, Any]:
@@ -93,9 +73,9 @@ def run(made: World, events: int, folder: Path) -> dict[str, Any]:
         "question": "How many dead letters a second does a replay make rows, on MinIO?",
         "events": events,
         "targets": {"records_per_second": 50_000},
-        "dry run": one(path, "rehearse", "open"),
-        "replay": one(path, "replay", "open"),
-        "again, with nothing to do": one(path, "replay", "any"),
+        "dry run": measured(__file__, "--measure", path, "rehearse", "open"),
+        "replay": measured(__file__, "--measure", path, "replay", "open"),
+        "again, with nothing to do": measured(__file__, "--measure", path, "replay", "any"),
         **facts,
     }
 
@@ -104,13 +84,8 @@ def main() -> None:
     if sys.argv[1:2] == ["--measure"]:
         measure(*sys.argv[2:5])
         return
-    events = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     with world() as made, tempfile.TemporaryDirectory() as folder:
-        result = run(made, events, Path(folder))
-    text = json.dumps(result, indent=2)
-    if len(sys.argv) > 2:
-        Path(sys.argv[2]).write_text(text + "\n")
-    print(text)
+        ask(lambda events: run(made, events, Path(folder)), 1_000_000)
 
 
 if __name__ == "__main__":

@@ -12,21 +12,16 @@ memory. Targets on 2 cores, shared with MinIO: 100 million offsets in 10 s and 1
 from __future__ import annotations
 
 import json
-import os
-import resource
-import subprocess
 import sys
-import tempfile
-import time
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from by_hand import ask_on_minio, new_bucket, storage
+from children import measured
 from deltalake import CommitProperties, Transaction, write_deltalake
 from surroundings import surroundings
+from used import Used
 
-from stream_processor.config.pipeline import StorageConfig
-from stream_processor.operations.local_stack import Credentials, create_bucket, start_minio
 from stream_processor.operations.snapshots import Tables
 from stream_processor.operations.verify import verify
 from stream_processor.runtime.object_store import delta_storage_options
@@ -86,44 +81,25 @@ def transactions(upto: int) -> list[Transaction]:
 
 def measure(tables: Tables) -> None:
     """Runs in a process of its own, whose peak memory is that of `verify`."""
-    wall, cpu = time.perf_counter(), time.process_time()
+    used = Used()
     report = verify(tables)
-    print(
-        json.dumps(
-            {
-                "conclusion": report.conclusion,
-                "clean": report.clean,
-                "seconds": round(time.perf_counter() - wall, 2),
-                "cpu_seconds": round(time.process_time() - cpu, 2),
-                "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-            }
-        )
-    )
+    said = {"conclusion": report.conclusion, "clean": report.clean}
+    print(json.dumps(said | used.figures()))
 
 
 def tables_in(bucket: str) -> Tables:
-    storage = StorageConfig(
-        endpoint=os.environ["S3_ENDPOINT"],
-        access_key_id=os.environ["S3_ACCESS_KEY_ID"],
-        secret_access_key=os.environ["S3_SECRET_ACCESS_KEY"],
-    )
     uri = f"s3://{bucket}/orders"
-    return Tables("bench", uri, f"{uri}__dlq", storage, storage)
+    return Tables("bench", uri, f"{uri}__dlq", storage(), storage())
 
 
 def run(offsets: int) -> dict[str, object]:
     facts = surroundings("MinIO")
-    keys = os.environ["S3_ACCESS_KEY_ID"], os.environ["S3_SECRET_ACCESS_KEY"]
-    bucket = f"bench-verify-{time.time_ns()}"
-    create_bucket(os.environ["S3_ENDPOINT"], Credentials(*keys), bucket)
+    bucket = new_bucket("bench-verify")
     build(tables_in(bucket), offsets)
-    done = subprocess.run(
-        [sys.executable, __file__, "--measure", bucket], check=True, capture_output=True
-    )
     return {
         "question": "How long does it take to prove N offsets on MinIO, and in how much memory?",
         "offsets": offsets,
-        **json.loads(done.stdout),
+        **measured(__file__, "--measure", bucket),
         **facts,
     }
 
@@ -132,20 +108,7 @@ def main() -> None:
     if sys.argv[1:2] == ["--measure"]:
         measure(tables_in(sys.argv[2]))
         return
-    offsets = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000_000
-    with tempfile.TemporaryDirectory() as folder:
-        if "S3_ENDPOINT" in os.environ:
-            result = run(offsets)
-        else:
-            with start_minio(Path(folder) / "minio") as minio:
-                os.environ["S3_ENDPOINT"] = minio.endpoint
-                os.environ["S3_ACCESS_KEY_ID"] = minio.access_key
-                os.environ["S3_SECRET_ACCESS_KEY"] = minio.secret_key
-                result = run(offsets)
-    text = json.dumps(result, indent=2)
-    if len(sys.argv) > 2:
-        Path(sys.argv[2]).write_text(text + "\n")
-    print(text)
+    ask_on_minio(run, 100_000_000)
 
 
 if __name__ == "__main__":

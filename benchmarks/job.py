@@ -24,6 +24,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from used import peak_mib
+
 from stream_processor.config.fields import SchemaFile
 from stream_processor.config.pipeline import Pipeline
 from stream_processor.operations.assemble import Environment, RunTerms
@@ -85,7 +87,7 @@ class Meter:
             "cpu_us_per_event": round(cpu / max(1, self.records) * 1e6, 3),
             "events_per_second": round(self.records / wall) if self.records else 0,
             "start_up_cpu_seconds": round(began[0], 2),
-            "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            "peak_rss_mib": peak_mib(),
             "stages": {name: _stage(times) for name, times in sorted(self.stages.items())},
             "cpu_seconds_by_thread": self.threads,
         }
