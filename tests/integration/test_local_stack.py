@@ -8,11 +8,14 @@ import socket
 import subprocess
 import sys
 import textwrap
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 import obstore
 import pytest
+from confluent_kafka import TopicCollection
+from confluent_kafka.admin import AdminClient
 from obstore.store import S3Store
 
 from stream_processor.errors import BrokerUnavailable, Unavailable
@@ -22,6 +25,7 @@ from stream_processor.sources.kafka_admin import create_topic, delete_topic, top
 from tests.stack import Kafka, MakeTopic
 
 pytestmark = pytest.mark.stack
+TOPICS = 40
 OwnKafka = Callable[..., RunningKafka]
 OwnMinio = Callable[..., RunningMinio]
 
@@ -153,3 +157,14 @@ def test_up_leaves_both_running_and_down_stops_exactly_those(tmp_path: Path) -> 
         assert say("down") == "Stopped: kafka, minio\n"
     assert is_free(int(bootstrap.partition(":")[2]))
     assert not env.exists()
+
+
+def test_a_topic_that_was_made_is_there_for_everyone(kafka: Kafka) -> None:
+    """Who makes a topic and reads it at once must not be told that there is none."""
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    for _ in range(TOPICS):
+        name = f"made-{uuid.uuid4().hex[:12]}"
+        create_topic(kafka.bootstrap_servers, name, 2)
+        described = admin.describe_topics(TopicCollection([name]))
+        partitions = described[name].result(30).partitions
+        assert [each.leader is not None for each in partitions] == [True, True]

@@ -47,6 +47,8 @@ def create_topic(
     except KafkaException as problem:
         if problem.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise _unavailable("make", name, problem) from problem
+    # It is made where the controller says so; brokers hear of it a moment later.
+    end_offsets(bootstrap_servers, name)
 
 
 def topic_exists(bootstrap_servers: str, name: str) -> bool:
@@ -67,15 +69,22 @@ def end_offsets(bootstrap_servers: str, name: str) -> dict[int, int]:
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         try:
-            known = admin.list_topics(name, timeout=TIMEOUT_SECONDS).topics[name].partitions
-            asked = {TopicPartition(name, number): OffsetSpec.latest() for number in known}
-            told = admin.list_offsets(asked) if asked else {}
-            return {at.partition: one.result(TIMEOUT_SECONDS).offset for at, one in told.items()}
+            return _ends(admin, name)
         except KafkaException as problem:
             settling = problem.args[0].code() in _SETTLING and time.monotonic() < deadline
             if not settling:
                 raise _unavailable("look up", name, problem) from problem
             time.sleep(_SETTLING_SECONDS)
+
+
+def _ends(admin: AdminClient, name: str) -> dict[int, int]:
+    topic = admin.list_topics(name, timeout=TIMEOUT_SECONDS).topics[name]
+    if topic.error is not None:
+        raise KafkaException(topic.error)
+    told = admin.list_offsets(
+        {TopicPartition(name, number): OffsetSpec.latest() for number in topic.partitions}
+    )
+    return {at.partition: one.result(TIMEOUT_SECONDS).offset for at, one in told.items()}
 
 
 def delete_topic(bootstrap_servers: str, name: str) -> None:
